@@ -1,0 +1,113 @@
+"""What one certificate says, in a line that is safe to print.
+
+Rule: whatever comes out of a certificate was chosen by somebody else, so it is bounded and its control characters are
+escaped before it reaches a text. Dates are aware datetimes in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+if TYPE_CHECKING:
+    from cryptography.x509.extensions import ExtensionType
+
+_LABEL_LENGTH = 100
+_E = TypeVar("_E", bound="ExtensionType")
+
+
+def der(certificate: x509.Certificate | x509.CertificateRevocationList) -> bytes:
+    """The DER encoding."""
+    return certificate.public_bytes(Encoding.DER)
+
+
+def parse(encoded: bytes) -> x509.Certificate | None:
+    """The certificate in ``encoded`` (DER), or ``None`` where ``cryptography`` cannot read it."""
+    try:
+        return x509.load_der_x509_certificate(encoded)
+    except (ValueError, TypeError):
+        return None
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """The SHA-256 digest of the DER encoding, in lower-case hexadecimal."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def public_key_der(certificate: x509.Certificate) -> bytes:
+    """The SubjectPublicKeyInfo in DER (RFC 5280, 4.1.2.7)."""
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def label(certificate: x509.Certificate) -> str:
+    """Whom the certificate names: ``CN=…`` where there is one, else the whole subject, else the first SAN."""
+    subject = name(certificate.subject)
+    if subject != "(empty name)":
+        return subject
+    names = subject_alternative_names(certificate)
+    return printable(names[0]) if names else f"serial {certificate.serial_number:x}"
+
+
+def name(distinguished: x509.Name) -> str:
+    """A distinguished name as ``CN=…``, or in full (RFC 4514) where it has no common name."""
+    try:
+        common = distinguished.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        text = f"CN={common[-1].value!s}" if common else distinguished.rfc4514_string()
+    except ValueError:
+        text = "(unreadable name)"
+    return printable(text) or "(empty name)"
+
+
+def printable(text: str, limit: int = _LABEL_LENGTH) -> str:
+    """``text`` with control characters escaped and cut to ``limit`` characters."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
+
+
+def subject_alternative_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Every DNS name, IP address, URI and e-mail address of the subjectAltName, in that order."""
+    san = extension(certificate, x509.SubjectAlternativeName)
+    if san is None:
+        return ()
+    kinds = (x509.DNSName, x509.IPAddress, x509.UniformResourceIdentifier, x509.RFC822Name)
+    return tuple(str(value) for kind in kinds for value in san.get_values_for_type(kind))
+
+
+def extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
+    """The extension of this kind, or ``None`` where it is absent or cannot be read."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (x509.ExtensionNotFound, ValueError):
+        return None
+
+
+def is_ca(certificate: x509.Certificate) -> bool:
+    """Whether basicConstraints says CA (RFC 5280, 4.2.1.9). A version 1 root has none and is taken for a CA."""
+    constraints = extension(certificate, x509.BasicConstraints)
+    if constraints is None:
+        return certificate.version is x509.Version.v1 and is_self_issued(certificate)
+    return constraints.ca
+
+
+def is_self_issued(certificate: x509.Certificate) -> bool:
+    """Whether subject and issuer are the same name."""
+    return certificate.subject == certificate.issuer
+
+
+def when(moment: datetime) -> str:
+    """A date and time in UTC, to the minute."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def distance(span: timedelta) -> str:
+    """How long a span is, in the largest unit that fits: ``3 days``, ``1 hour``, ``20 seconds``."""
+    seconds = int(abs(span.total_seconds()))
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = seconds // length
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"

@@ -1,0 +1,1 @@
+"""What is known beforehand. Pure: no I/O, no ``ssl``, and time is an argument."""

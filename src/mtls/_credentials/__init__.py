@@ -1,0 +1,1 @@
+"""What we hold: keys and certificates (keystore), trust anchors (truststore), and requests for certificates."""

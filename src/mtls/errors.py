@@ -1,0 +1,326 @@
+"""Every exception that a caller can catch.
+
+Rule: who must act is in the type (the call, our configuration, our key material, a chain, the handshake); fields come
+first and the text is derived from them. No field, text, ``repr`` or pickle ever holds a key or a password.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from mtls._model import Evidence, FailureReason, Finding, HandshakeStep, Phase, Role, Side, SourceFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cryptography import x509
+
+    from mtls._report import Report
+
+__all__ = [
+    "ChainError",
+    "ConfigurationError",
+    "HandshakeError",
+    "HandshakeTimeoutError",
+    "KeystoreError",
+    "MTLSError",
+    "MissingExtraError",
+    "PeerVerificationError",
+    "SealedContextError",
+    "TruststoreError",
+    "UsageError",
+    "VerdictUnavailableError",
+]
+
+
+class MTLSError(Exception):
+    """The base of everything this library raises; never raised itself."""
+
+
+class UsageError(MTLSError, ValueError):
+    """The call itself is wrong: a naive datetime, an explicit ``None``, a host that ``hosts=`` does not list."""
+
+
+class MissingExtraError(MTLSError, ImportError):
+    """A feature needs a package that is not installed; the text names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"this needs the package {package!r}: pip install 'mtls-kit[{extra}]'", name=package)
+        self.package = package
+        self.extra = extra
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.package, self.extra)
+
+
+class ConfigurationError(MTLSError, ValueError):
+    """A profile that cannot work. ``report`` holds every finding that stops it, each with the step it would break."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self.report = report
+
+    def __str__(self) -> str:
+        return str(self.report)
+
+
+class _SourceError(MTLSError):
+    def __init__(self, problem: str, *, source: str, failure: SourceFailure, remedy: str) -> None:
+        super().__init__(f"{source}: {problem}; {remedy}")
+        self.source = source
+        self.failure = failure
+        self.problem = problem
+        self.remedy = remedy
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.failure.value}, {self.source!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_source_error, (type(self), self.problem, self.source, self.failure, self.remedy)
+
+
+def _rebuild_source_error(
+    kind: type[_SourceError], problem: str, source: str, failure: SourceFailure, remedy: str
+) -> _SourceError:
+    return kind(problem, source=source, failure=failure, remedy=remedy)
+
+
+class KeystoreError(_SourceError):
+    """A source of a key and certificates that cannot be used: ``source`` (its path, or what it is), ``failure``,
+    ``problem`` and ``remedy``.
+    """
+
+
+class TruststoreError(_SourceError):
+    """A source of trust anchors or CRLs that cannot be used; the fields are those of :class:`KeystoreError`."""
+
+
+class ChainError(MTLSError):
+    """A chain that does not verify.
+
+    ``findings`` holds every fault, the most telling first; ``failure``, ``certificate`` and ``position`` (0 is the leaf)
+    are those of the first one; ``verify_code`` is OpenSSL's ``X509_V_ERR_*`` number, 0 where OpenSSL was not asked.
+    """
+
+    def __init__(self, findings: Sequence[Finding], *, verify_code: int = 0) -> None:
+        if not findings:
+            text = "a ChainError needs at least one finding"
+            raise ValueError(text)
+        self.findings = tuple(findings)
+        self.verify_code = verify_code
+        super().__init__(self.findings)
+
+    @property
+    def failure(self) -> FailureReason:
+        """Why the chain fails, most telling first."""
+        return self.findings[0].failure
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """The certificate that is at fault."""
+        return self.findings[0].certificate
+
+    @property
+    def position(self) -> int | None:
+        """Its place in the chain; 0 is the leaf."""
+        return self.findings[0].position
+
+    def __str__(self) -> str:
+        return "\n  ".join(f"{finding.message}; {finding.remedy}" for finding in self.findings)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_chain_error, (self.findings, self.verify_code)
+
+
+def _rebuild_chain_error(findings: tuple[Finding, ...], verify_code: int) -> ChainError:
+    return ChainError(findings, verify_code=verify_code)
+
+
+class VerdictUnavailableError(MTLSError):
+    """The interpreter's OpenSSL cannot be asked for its verdict on a chain."""
+
+
+class SealedContextError(MTLSError, ssl.SSLError):
+    """Something tried to weaken a sealed context: to widen its trust, drop a check or swap its identity."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class HandshakeError(MTLSError, ssl.SSLError):
+    """A TLS connection that failed, with the step, the side and the reason.
+
+    The attributes inherited from :class:`ssl.SSLError` (``errno``, ``args``, ``reason``, ``library``) keep the values
+    of the original exception, which is the ``__cause__``. Ours are:
+
+    ``step``
+        the :class:`~mtls.HandshakeStep` that failed; ``None`` where nothing tells.
+    ``side``
+        ``"local"`` (we refused), ``"peer"`` (the peer told us) or ``None`` (the transport).
+    ``role``
+        our own role, ``None`` where it is not known.
+    ``failure``
+        the :class:`~mtls.FailureReason`.
+    ``alert``
+        the name of the TLS alert that was received (IANA registry), or ``None``.
+    ``evidence``
+        ``"observed"`` or ``"inferred"``. An alert is chosen by the peer and may lie; a close tells less still.
+    ``phase``
+        the :class:`~mtls.Phase` in which it came to light.
+    ``certificate``, ``local_certificate``, ``peer_chain``
+        the certificate at fault, our own leaf, and what the peer sent (leaf first), where known.
+    ``tls_version``, ``server_hostname``, ``peer_address``
+        as negotiated or asked for, ``None`` where not known.
+    ``hint``
+        what to do; ``findings`` the faults of the chain in question, where they were looked for.
+    """
+
+    def __init__(  # noqa: PLR0913 - one keyword for each field of the contract
+        self,
+        *args: Any,
+        failure: FailureReason,
+        step: HandshakeStep | None = None,
+        side: Side | None = None,
+        role: Role | None = None,
+        alert: str | None = None,
+        evidence: Evidence = Evidence.OBSERVED,
+        phase: Phase = Phase.HANDSHAKE,
+        certificate: bytes | None = None,
+        local_certificate: bytes | None = None,
+        peer_chain: Sequence[bytes] = (),
+        tls_version: str | None = None,
+        server_hostname: str | None = None,
+        peer_address: str | None = None,
+        detail: str | None = None,
+        findings: Sequence[Finding] = (),
+        reason: str | None = None,
+        library: str | None = None,
+        verify_code: int = 0,
+        verify_message: str = "",
+    ) -> None:
+        super().__init__(*args)
+        self.failure = failure
+        self.step = step
+        self.side = side
+        self.role = role
+        self.alert = alert
+        self.evidence = evidence
+        self.phase = phase
+        self.tls_version = tls_version
+        self.server_hostname = server_hostname
+        self.peer_address = peer_address
+        self.detail = detail
+        self.findings = tuple(findings)
+        self.reason = reason  # type: ignore[assignment] # typeshed has str; OpenSSL leaves it None for some errors
+        self.library = library  # type: ignore[assignment] # the same
+        self.verify_code = verify_code
+        self.verify_message = verify_message
+        self._certificate = certificate
+        self._local_certificate = local_certificate
+        self._peer_chain = tuple(peer_chain)
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """The certificate at fault, ``None`` where none is known or ``cryptography`` cannot read it."""
+        return _parsed(self._certificate)
+
+    @property
+    def local_certificate(self) -> x509.Certificate | None:
+        """Our own leaf certificate, ``None`` without a keystore."""
+        return _parsed(self._local_certificate)
+
+    @property
+    def peer_chain(self) -> tuple[x509.Certificate, ...]:
+        """What the peer sent and ``cryptography`` can read, leaf first; not verified."""
+        return tuple(filter(None, map(_parsed, self._peer_chain)))
+
+    @property
+    def hint(self) -> str:
+        """What to do next, in one or two sentences."""
+        from mtls._wording import hint  # noqa: PLC0415 - the text is derived only when somebody reads it
+
+        return hint(self)
+
+    def __str__(self) -> str:
+        from mtls._wording import sentence  # noqa: PLC0415 - the text is derived only when somebody reads it
+
+        return sentence(self)
+
+    def __repr__(self) -> str:
+        step = "unknown step" if self.step is None else f"step {self.step.value} {self.step.name}"
+        return f"<{type(self).__name__} {step}: {self.failure.value}, side {self.side or 'unknown'}, {self.evidence}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form, version 1: no secrets, certificates by label, serial number, end date and fingerprint."""
+        from mtls._wording import certificate_facts  # noqa: PLC0415 - only when somebody asks
+
+        return {
+            "version": 1,
+            "error": type(self).__name__,
+            "message": str(self),
+            "step": None if self.step is None else int(self.step),
+            "step_name": None if self.step is None else self.step.name,
+            "side": self.side and self.side.value,
+            "role": self.role and self.role.value,
+            "failure": self.failure.value,
+            "alert": self.alert,
+            "evidence": self.evidence.value,
+            "phase": self.phase.value,
+            "tls_version": self.tls_version,
+            "server_hostname": self.server_hostname,
+            "peer_address": self.peer_address,
+            "certificate": certificate_facts(self._certificate),
+            "local_certificate": certificate_facts(self._local_certificate),
+            "peer_chain": [certificate_facts(encoded) for encoded in self._peer_chain[:_LISTED]],
+            "hint": self.hint,
+            "findings": [finding.to_dict() for finding in self.findings[:_LISTED]],
+            "openssl": {
+                "reason": self.reason,
+                "library": self.library,
+                "verify_code": self.verify_code,
+                "verify_message": self.verify_message,
+            },
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_handshake_error, (type(self), self.args, self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        names = (
+            "failure step side role alert evidence phase tls_version server_hostname peer_address detail findings "
+            "reason library verify_code verify_message"
+        )
+        return {name: getattr(self, name) for name in names.split()} | {
+            "certificate": self._certificate,
+            "local_certificate": self._local_certificate,
+            "peer_chain": self._peer_chain,
+        }
+
+
+_LISTED = 10
+"""How many certificates and findings ``to_dict`` lists: a hostile peer cannot flood a log."""
+
+
+def _parsed(encoded: bytes | None) -> x509.Certificate | None:
+    if encoded is None:
+        return None
+    from mtls._certificate import parse  # noqa: PLC0415 - errors cost no import of cryptography until they are read
+
+    return parse(encoded)
+
+
+def _rebuild_handshake_error(
+    kind: type[HandshakeError], args: tuple[Any, ...], fields: dict[str, Any]
+) -> HandshakeError:
+    return kind(*args, **fields)
+
+
+class PeerVerificationError(HandshakeError, ssl.SSLCertVerificationError):
+    """We refused the peer's certificate (step 4 or 6); ``verify_code`` and ``verify_message`` are OpenSSL's, 0 and
+    empty where a rule of the profile refused it.
+    """
+
+
+class HandshakeTimeoutError(HandshakeError, TimeoutError):
+    """The peer did not answer during the handshake within the caller's time-out."""
