@@ -1,0 +1,88 @@
+"""The examples of README and docs are tests: Python blocks run, doctests are compared, shell blocks must succeed.
+
+Rule: what cannot run is skipped by name, never silently: ``<!-- skip: next "reason" -->`` before the block.
+
+- ```` ```python ````, in any page: runs; a block that starts with ``>>>`` is a doctest. ```` ```pycon ```` is one, too.
+- ```` ```shell ````, in ``docs/explanation`` only: runs in ``bash``, all blocks of a page in one temporary folder.
+- ```` ```console ```` and ```` ```text ```` are for the reader.
+"""
+
+from __future__ import annotations
+
+import doctest
+import os
+import shutil
+import subprocess
+import tempfile
+from typing import TYPE_CHECKING
+from unittest import SkipTest
+
+from sybil import Sybil
+from sybil.evaluators.doctest import DocTestEvaluator
+from sybil.parsers.abstract import DocTestStringParser
+from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from sybil import Document, Example, Region
+    from sybil.typing import Parser
+
+_OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+_FOLDER = "_shell_folder"
+
+
+class _PyconParser:
+    """Doctests in ```` ```pycon ```` blocks."""
+
+    def __init__(self) -> None:
+        self._blocks = CodeBlockParser("pycon", DocTestEvaluator(_OPTIONS))
+        self._examples = DocTestStringParser(DocTestEvaluator(_OPTIONS))
+
+    def __call__(self, document: Document) -> Iterable[Region]:
+        for block in self._blocks(document):
+            for region in self._examples(block.parsed, document.path):
+                region.adjust(block, block.parsed)
+                yield region
+
+
+def _run_in_shell(example: Example) -> None:
+    if missing := [program for program in ("bash", "openssl") if shutil.which(program) is None]:
+        reason = f"not installed: {', '.join(missing)}"
+        if os.environ.get("CI"):
+            raise AssertionError(reason)
+        raise SkipTest(reason)
+    command = ["bash", "-euo", "pipefail", "-c", str(example.parsed)]
+    run = subprocess.run(  # noqa: S603 - the command is a block of our own documentation
+        command, cwd=example.namespace[_FOLDER], capture_output=True, text=True, check=False, timeout=60
+    )
+    if run.returncode != 0:
+        text = f"the shell block ends with {run.returncode}\n{run.stdout}{run.stderr}"
+        raise AssertionError(text)
+
+
+def _make_folder(namespace: dict[str, Any]) -> None:
+    namespace[_FOLDER] = tempfile.mkdtemp(prefix="mtls-docs-")
+
+
+def _remove_folder(namespace: dict[str, Any]) -> None:
+    shutil.rmtree(namespace[_FOLDER], ignore_errors=True)
+
+
+def _parsers() -> list[Parser]:
+    return [PythonCodeBlockParser(doctest_optionflags=_OPTIONS), _PyconParser(), SkipParser()]
+
+
+_pages = Sybil(
+    parsers=_parsers(),
+    patterns=["README.md", "docs/*.md"],
+    excludes=["docs/_build/*", "docs/explanation/*"],
+)
+_explanation = Sybil(
+    parsers=[*_parsers(), CodeBlockParser("shell", _run_in_shell)],
+    patterns=["docs/explanation/*.md"],
+    setup=_make_folder,
+    teardown=_remove_folder,
+)
+pytest_collect_file = (_pages + _explanation).pytest()
