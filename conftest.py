@@ -3,7 +3,8 @@
 Rule: what cannot run is skipped by name, never silently: ``<!-- skip: next "reason" -->`` before the block.
 
 - ```` ```python ````, in any page: runs; a block that starts with ``>>>`` is a doctest. ```` ```pycon ```` is one, too.
-- ```` ```shell ````, in ``docs/explanation`` only: runs in ``bash``, all blocks of a page in one temporary folder.
+- ```` ```shell ````, in ``docs/explanation`` only: runs in ``bash``, all blocks of a page in one temporary folder;
+  every command must succeed, one behind ``!`` must fail.
 - ```` ```console ```` and ```` ```text ```` are for the reader.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import doctest
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -53,7 +55,9 @@ def _run_in_shell(example: Example) -> None:
         if os.environ.get("CI"):
             raise AssertionError(reason)
         raise SkipTest(reason)
-    command = ["bash", "-euo", "pipefail", "-c", str(example.parsed)]
+    must_fail = r"if \1; then echo 'succeeds, and must not: '\1 >&2; exit 1; fi"  # bash's own `!` does not end a script
+    source = re.sub(r"(?m)^! (.+)$", must_fail, str(example.parsed))
+    command = ["bash", "-euo", "pipefail", "-c", source]
     run = subprocess.run(  # noqa: S603 - the command is a block of our own documentation
         command, cwd=example.namespace[_FOLDER], capture_output=True, text=True, check=False, timeout=60
     )
