@@ -651,3 +651,9 @@ def test_a_ca_is_not_pickled_and_its_repr_is_honest() -> None:
 def test_an_address_is_a_name_of_its_own_kind(ca: CertificateAuthority) -> None:
     san = extension(ca.server("127.0.0.1").certificate, x509.SubjectAlternativeName)
     assert list(san) == [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+
+
+def test_a_ca_without_key_identifier_is_named_by_the_one_of_its_key(root: CertificateAuthority) -> None:
+    authority = root.intermediate(subject_key_identifier=None)
+    expected = x509.SubjectKeyIdentifier.from_public_key(authority.certificate.public_key())
+    assert extension(authority.client("a").certificate, x509.AuthorityKeyIdentifier).key_identifier == expected.digest
