@@ -1,1 +1,144 @@
-"""Mutual TLS whose failures name the handshake step, the side that refused, the reason and the remedy."""
+"""Mutual TLS whose failures name the handshake step, the side that refused, the reason and the remedy.
+
+The way of the data: sources -> ``Keystore`` and ``Truststore`` -> ``TLSProfile`` -> ``Report`` -> ``TLSContext`` ->
+connection -> ``PeerIdentity`` or ``HandshakeError``. The map of the package:
+
+``_model``, ``_policy``, ``errors``
+    the vocabulary: steps, failures, findings, options; named policies; every exception
+``_credentials``
+    what we hold: keys and certificates, trust anchors, requests for certificates
+``_checks``
+    what is known beforehand; pure
+``_handshake``
+    what happens on the wire: the sealed context, the hooks, the diagnosis
+``_profile``, ``_rehearsal``
+    a role with its rules; a whole handshake in memory
+``authority``, ``cli``
+    certificates for development and tests; ``python -m mtls``
+
+Everything here is loaded at its first use, so ``import mtls`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mtls._credentials.keystore import Keystore as Keystore
+    from mtls._credentials.request import CertificateRequest as CertificateRequest
+    from mtls._credentials.request import KeyType as KeyType
+    from mtls._credentials.truststore import Truststore as Truststore
+    from mtls._handshake.context import TLSContext as TLSContext
+    from mtls._handshake.explain import explain as explain
+    from mtls._handshake.following import ContextStatus as ContextStatus
+    from mtls._handshake.following import Reload as Reload
+    from mtls._handshake.peer import PeerIdentity as PeerIdentity
+    from mtls._handshake.peer import PeerPolicy as PeerPolicy
+    from mtls._handshake.peer import peer_identity as peer_identity
+    from mtls._handshake.trace import TraceEvent as TraceEvent
+    from mtls._model import AnchorKind as AnchorKind
+    from mtls._model import ChainRules as ChainRules
+    from mtls._model import ClientAuth as ClientAuth
+    from mtls._model import EKUPolicy as EKUPolicy
+    from mtls._model import Evidence as Evidence
+    from mtls._model import FailureReason as FailureReason
+    from mtls._model import Finding as Finding
+    from mtls._model import HandshakeStep as HandshakeStep
+    from mtls._model import Phase as Phase
+    from mtls._model import Revocation as Revocation
+    from mtls._model import Role as Role
+    from mtls._model import ServerIdentity as ServerIdentity
+    from mtls._model import Severity as Severity
+    from mtls._model import Side as Side
+    from mtls._model import SourceFailure as SourceFailure
+    from mtls._model import TLSVersion as TLSVersion
+    from mtls._policy import BCP195 as BCP195
+    from mtls._policy import MOZILLA_INTERMEDIATE as MOZILLA_INTERMEDIATE
+    from mtls._policy import MOZILLA_MODERN as MOZILLA_MODERN
+    from mtls._policy import NIST_800_52R2 as NIST_800_52R2
+    from mtls._policy import TLSPolicy as TLSPolicy
+    from mtls._profile import ClientProfile as ClientProfile
+    from mtls._profile import ServerProfile as ServerProfile
+    from mtls._profile import TLSProfile as TLSProfile
+    from mtls._rehearsal import Handshake as Handshake
+    from mtls._rehearsal import HandshakeSide as HandshakeSide
+    from mtls._rehearsal import rehearse as rehearse
+    from mtls._report import Report as Report
+    from mtls.errors import ChainError as ChainError
+    from mtls.errors import ConfigurationError as ConfigurationError
+    from mtls.errors import HandshakeError as HandshakeError
+    from mtls.errors import HandshakeTimeoutError as HandshakeTimeoutError
+    from mtls.errors import KeystoreError as KeystoreError
+    from mtls.errors import MissingExtraError as MissingExtraError
+    from mtls.errors import MTLSError as MTLSError
+    from mtls.errors import PeerVerificationError as PeerVerificationError
+    from mtls.errors import SealedContextError as SealedContextError
+    from mtls.errors import TruststoreError as TruststoreError
+    from mtls.errors import UsageError as UsageError
+    from mtls.errors import VerdictUnavailableError as VerdictUnavailableError
+
+_HOMES = {
+    "_credentials.keystore": ("Keystore",),
+    "_credentials.request": ("CertificateRequest", "KeyType"),
+    "_credentials.truststore": ("Truststore",),
+    "_handshake.context": ("TLSContext",),
+    "_handshake.explain": ("explain",),
+    "_handshake.following": ("ContextStatus", "Reload"),
+    "_handshake.peer": ("PeerIdentity", "PeerPolicy", "peer_identity"),
+    "_handshake.trace": ("TraceEvent",),
+    "_model": (
+        "AnchorKind",
+        "ChainRules",
+        "ClientAuth",
+        "EKUPolicy",
+        "Evidence",
+        "FailureReason",
+        "Finding",
+        "HandshakeStep",
+        "Phase",
+        "Revocation",
+        "Role",
+        "ServerIdentity",
+        "Severity",
+        "Side",
+        "SourceFailure",
+        "TLSVersion",
+    ),
+    "_policy": ("BCP195", "MOZILLA_INTERMEDIATE", "MOZILLA_MODERN", "NIST_800_52R2", "TLSPolicy"),
+    "_profile": ("ClientProfile", "ServerProfile", "TLSProfile"),
+    "_rehearsal": ("Handshake", "HandshakeSide", "rehearse"),
+    "_report": ("Report",),
+    "errors": (
+        "ChainError",
+        "ConfigurationError",
+        "HandshakeError",
+        "HandshakeTimeoutError",
+        "KeystoreError",
+        "MTLSError",
+        "MissingExtraError",
+        "PeerVerificationError",
+        "SealedContextError",
+        "TruststoreError",
+        "UsageError",
+        "VerdictUnavailableError",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605 - a list of the names above, said once
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        text = f"module 'mtls' has no attribute {name!r}"
+        raise AttributeError(text)
+    import importlib  # noqa: PLC0415 - PEP 562: nothing is loaded before it is used
+
+    value = getattr(importlib.import_module(f"mtls.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

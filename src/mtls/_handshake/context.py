@@ -1,0 +1,251 @@
+"""``TLSContext``: a real ``ssl.SSLContext`` whose trust, identity and checks nobody can loosen.
+
+Theory of operation. The object that libraries hold is an empty, sealed shell; its pair ``_wrap_socket``/``_wrap_bio``,
+which every way of making a connection ends in (``accept`` and a late ``connect`` too), hands the work to an OpenSSL
+context of the current generation. A reload builds and proves a new generation and swaps one reference. Setters pass what
+is already so or stricter (urllib3 and httpcore assign on every connection) and raise for the rest. It is a guard, not a
+wall: ``ssl.SSLContext.load_verify_locations(context, ...)`` called unbound reaches the shell, which serves nothing.
+"""
+
+from __future__ import annotations
+
+import _ssl
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mtls._handshake.connection import Connection
+from mtls._handshake.following import ContextStatus, Follower, Reload
+from mtls._handshake.generation import Generation, Narrowing, Settings
+from mtls._handshake.hooks import Unfinished
+from mtls._handshake.hostnames import dns_name_matches
+from mtls._handshake.seal import Sealed
+from mtls._handshake.trace import Trace
+from mtls._model import Role
+from mtls.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+# another library may have replaced ssl.SSLContext by a subclass of its own; the real class is in the MRO of either
+_RealSSLContext: type[ssl.SSLContext] = next(kind for kind in ssl.SSLContext.__mro__ if kind.__module__ == "ssl")
+
+_ALPN_LENGTH = 255
+
+
+class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # the class is found at run time, see above
+    """A sealed context, made by :meth:`TLSProfile.ssl_context`. Hand it to any library that takes an ``SSLContext``.
+
+    It may be shared by threads. Whatever would widen trust, drop a check or swap the identity raises
+    :class:`SealedContextError`; the same value, a stricter one, and ALPN pass. An ALPN list holds for the thread that
+    set it; the one set by the thread that made the context also holds for threads that set none.
+    """
+
+    _profile: Any
+    _generation: Generation
+    _rebuild: Callable[[], tuple[Any, Settings]]
+    _follower: Follower | None
+    _narrowing: Narrowing
+    _request: threading.local
+    _default_alpn: tuple[str, ...] | None
+    _maker: int
+    _traced: bool
+    _lock: threading.Lock
+    _status: ContextStatus
+
+    @classmethod
+    def _make(
+        cls,
+        profile: Any,
+        generation: Generation,
+        rebuild: Callable[[], tuple[Any, Settings]],
+        *,
+        reload: Reload | None = None,
+        paths: tuple[str, ...] = (),
+        traced: bool = False,
+    ) -> TLSContext:
+        role = generation.settings.role
+        protocol = ssl.PROTOCOL_TLS_CLIENT if role is Role.CLIENT else ssl.PROTOCOL_TLS_SERVER
+        self = _ssl._SSLContext.__new__(cls, int(protocol))
+        inside = self.__dict__
+        inside.update(
+            _profile=profile,
+            _generation=generation,
+            _rebuild=rebuild,
+            _follower=None if reload is None else Follower(paths, reload),
+            _narrowing=(),
+            _request=threading.local(),
+            _default_alpn=None,
+            _maker=threading.get_ident(),
+            _traced=traced,
+            _lock=threading.Lock(),
+            _status=ContextStatus.first(),
+        )
+        return self  # type: ignore[return-value] # __new__ of the C class is typed as the C class
+
+    def __new__(cls, *_: Any, **__: Any) -> TLSContext:  # noqa: PYI034 - it never returns
+        text = "a TLSContext comes from profile.ssl_context(), which checks it first"
+        raise UsageError(text)
+
+    # --- what it is ---
+
+    @property
+    def profile(self) -> Any:
+        """The profile that is being served; after a reload the one that was read anew."""
+        return self._profile
+
+    @property
+    def generation(self) -> int:
+        """1 for the material the context was made from, one more for each successful reload."""
+        return self._status.generation
+
+    def status(self) -> ContextStatus:
+        """Which generation serves since when, and how the last reload ended."""
+        return self._status
+
+    def reload(self) -> ContextStatus:
+        """Read the files again, build and prove a new generation, and serve it to new connections.
+
+        Existing connections keep theirs, and sessions do not cross. On any failure the old generation stays in service
+        and the error is raised: ``KeystoreError``, ``TruststoreError``, ``ConfigurationError``, or ``UsageError`` where
+        nothing was read from a file.
+        """
+        with self._lock:
+            try:
+                profile, settings = self._rebuild()
+                successor = Generation(settings)
+                from mtls._handshake import proof  # noqa: PLC0415 - only a reload needs it
+
+                proof.prove(settings, successor)
+            except Exception as fault:
+                self.__dict__["_status"] = self._status.failed(fault)
+                raise
+            self.__dict__.update(_profile=profile, _generation=successor, _status=self._status.succeeded())
+            return self._status
+
+    def __repr__(self) -> str:
+        return f"<TLSContext generation {self.generation} of {self._profile!r}>"
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        text = "a TLSContext holds a private key and cannot be pickled or copied: make one in each process"
+        raise UsageError(text)
+
+    # --- making connections ---
+
+    def wrap_socket(self, sock: Any, server_side: bool = False, *args: Any, **options: Any) -> Any:  # noqa: FBT001, FBT002 - ssl
+        """As :meth:`ssl.SSLContext.wrap_socket`. Raises :class:`UsageError`, and leaves ``sock`` open, for the wrong
+        role, a missing name, and a name that ``hosts=`` does not list.
+        """
+        hostname = options.get("server_hostname") if len(args) < 3 else args[2]  # noqa: PLR2004 - its place in ssl
+        self._admit(server_side=server_side, hostname=hostname)
+        return super().wrap_socket(sock, server_side, *args, **options)
+
+    def wrap_bio(
+        self, incoming: Any, outgoing: Any, server_side: bool = False, server_hostname: Any = None, session: Any = None  # noqa: FBT001, FBT002 - ssl
+    ) -> Any:
+        """As :meth:`ssl.SSLContext.wrap_bio`. Raises :class:`UsageError` like :meth:`wrap_socket`."""
+        self._admit(server_side=server_side, hostname=server_hostname)
+        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+    def _wrap_socket(
+        self, sock: Any, server_side: bool, server_hostname: Any = None, *, owner: Any = None, session: Any = None  # noqa: FBT001 - ssl
+    ) -> Any:
+        self._admit(server_side=server_side, hostname=server_hostname)
+        return self._begin("_wrap_socket", (sock, server_side, server_hostname), owner or sock, session)
+
+    def _wrap_bio(
+        self,
+        incoming: Any,
+        outgoing: Any,
+        server_side: bool,  # noqa: FBT001 - the signature of ssl
+        server_hostname: Any = None,
+        *,
+        owner: Any = None,
+        session: Any = None,
+    ) -> Any:
+        self._admit(server_side=server_side, hostname=server_hostname)
+        return self._begin("_wrap_bio", (incoming, outgoing, server_side, server_hostname), owner, session)
+
+    def _begin(self, method: str, arguments: tuple[Any, ...], owner: Any, session: Any) -> Any:
+        if owner is None:
+            text = "a sealed context makes connections through wrap_socket() and wrap_bio() only"
+            raise UsageError(text)
+        self._follow()
+        generation, number = self._generation, self._status.generation
+        wrap = getattr(generation.context_for(self._alpn(), self._narrowing, traced=self._traced), method)
+        try:
+            real = wrap(*arguments, owner=owner, session=session)
+        except ValueError:
+            if session is None:
+                raise
+            real = wrap(*arguments, owner=owner)  # a session of another generation: the full handshake is the answer
+        connection = Connection(self, generation.settings, number, arguments[-1])
+        if self._traced:
+            connection.trace = Trace()
+        owner._mtls = connection  # noqa: SLF001 - our own classes; others only lose the translation of late failures
+        return Unfinished(real, owner, connection)
+
+    def _admit(self, *, server_side: bool, hostname: Any) -> None:
+        role = self._generation.settings.role
+        if server_side is not (role is Role.SERVER):
+            made, asked = role.value, (Role.SERVER if server_side else Role.CLIENT).value
+            text = f"this context was made for the {made} side and is used on the {asked} side: use TLSProfile.{asked}()"
+            raise UsageError(text)
+        if role is Role.SERVER:
+            return
+        if not hostname and (self.check_hostname or self._generation.settings.hosts):
+            text = "a client names the server it wants: give server_hostname="
+            raise UsageError(text)
+        if hostname:
+            self._admit_host(hostname)
+
+    def _admit_host(self, hostname: str | bytes) -> None:
+        try:
+            name = self._encode_hostname(hostname)
+        except UnicodeError as fault:
+            text = f"{hostname!r} is no host name: {fault}"
+            raise UsageError(text) from fault
+        hosts = self._generation.settings.hosts
+        if hosts and not any(dns_name_matches(name, rule) for rule in hosts):
+            text = f"{name!r} is not listed in hosts={hosts!r}, so nothing was sent to it; list it if it is meant"
+            raise UsageError(text)
+
+    def _follow(self) -> None:
+        if self._follower is not None and self._follower.changed():
+            self._follower.attempt(self.reload)
+
+    # --- ALPN ---
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """As :meth:`ssl.SSLContext.set_alpn_protocols`, for the connections that this thread makes."""
+        names = tuple(alpn_protocols)
+        if not all(isinstance(name, str) and name.isascii() and 0 < len(name) <= _ALPN_LENGTH for name in names):
+            text = f"ALPN protocols must be ASCII names of 1 to {_ALPN_LENGTH} characters, not {names!r}"
+            raise UsageError(text)
+        self._request.alpn = names
+        if threading.get_ident() == self._maker:
+            self.__dict__["_default_alpn"] = names
+
+    def _set_alpn_protocols(self, protos: bytes) -> None:
+        names, rest = [], bytes(protos)
+        while rest:
+            names.append(rest[1 : 1 + rest[0]].decode("ascii"))
+            rest = rest[1 + rest[0] :]
+        self.set_alpn_protocols(names)
+
+    def _alpn(self) -> tuple[str, ...]:
+        asked: tuple[str, ...] | None = getattr(self._request, "alpn", self._default_alpn)
+        return self._generation.settings.alpn if asked is None else asked
+
+    # --- the seal ---
+
+    @property
+    def __class__(self) -> Any:
+        """``isinstance(context, ssl.SSLContext)`` holds even after another library has replaced that name."""
+        return TLSContext if ssl.SSLContext is _RealSSLContext else ssl.SSLContext
+
+    def _serving(self) -> Any:
+        return self._generation.context_for(self._alpn(), self._narrowing)
+
+    def _cipher_string(self) -> str:
+        return self._generation.settings.policy.cipher_string

@@ -1,0 +1,97 @@
+"""``explain``: the named step, out of whatever a library wrapped the failure in.
+
+Rule: it looks everywhere an exception can hide another, once, and never fails; where nothing is about TLS it says
+``None``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+from mtls._handshake.connection import ATTACHED, reading_of
+from mtls._handshake.diagnosis import Observation, diagnose
+from mtls._model import FailureReason, Phase, Role
+from mtls.errors import HandshakeError, HandshakeTimeoutError, MTLSError, PeerVerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HIDING_PLACES = ("reason", "os_error", "original_error", "error")
+"""Attributes in which urllib, urllib3, aiohttp and others keep the exception they wrap."""
+_MOST = 1000
+
+
+def explain(exc: BaseException) -> MTLSError | None:
+    """The :class:`MTLSError` inside ``exc``, or what can honestly be said of a bare :class:`ssl.SSLError` in it.
+
+    Looks through ``__cause__``, ``__context__``, ``args``, exception groups and the attributes in which HTTP libraries
+    keep what they wrap; cycles are safe. An error of ours comes first, then what was attached to an exception that had to
+    pass unchanged, then a bare ``ssl.SSLError``: of that neither our role nor our certificate is known, so ``step`` is
+    often ``None``. Returns ``None`` where nothing is about TLS.
+    """
+    found = list(_inside(exc))
+    ours = [each for each in found if isinstance(each, MTLSError)]
+    ours.sort(key=lambda error: not isinstance(error, HandshakeError))
+    if ours:
+        return ours[0]
+    for each in found:
+        attached = getattr(each, ATTACHED, None)
+        if isinstance(attached, MTLSError):
+            return attached
+    bare = next((each for each in found if _is_tls_failure(each)), None)
+    return None if bare is None else _read(bare)
+
+
+def _is_tls_failure(exc: BaseException) -> bool:
+    passing = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLZeroReturnError)
+    return isinstance(exc, ssl.SSLError) and not isinstance(exc, passing)
+
+
+def _read(bare: BaseException) -> HandshakeError:
+    """What a bare exception of ``ssl`` tells by its codes alone."""
+    seen = Observation(role=None, **reading_of(bare))
+    found = diagnose(seen)
+    role = None
+    if found.failure is FailureReason.HOSTNAME_MISMATCH or found.alert == "certificate_required":
+        role = Role.CLIENT  # only a client compares names, and only a client is told that it must show a certificate
+    elif seen.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+        role = Role.SERVER
+    kind: type[HandshakeError] = HandshakeError
+    if isinstance(bare, ssl.SSLCertVerificationError):
+        kind = PeerVerificationError
+    elif isinstance(bare, TimeoutError):
+        kind = HandshakeTimeoutError
+    error = kind(
+        *bare.args,
+        failure=found.failure,
+        step=found.step,
+        side=found.side,
+        role=role,
+        alert=found.alert,
+        evidence=found.evidence,
+        phase=Phase.FIRST_READ if found.alert == "certificate_required" else Phase.HANDSHAKE,
+        reason=getattr(bare, "reason", None),
+        library=getattr(bare, "library", None),
+        verify_code=getattr(bare, "verify_code", 0),
+        verify_message=getattr(bare, "verify_message", ""),
+    )
+    error.__cause__ = bare
+    return error
+
+
+def _inside(exc: BaseException) -> Iterator[BaseException]:
+    """``exc`` and every exception that it holds, the nearest first, each once."""
+    queue: list[BaseException] = [exc]
+    seen: set[int] = set()
+    while queue and len(seen) < _MOST:
+        current = queue.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        held: list[object] = [current.__cause__, current.__context__, *current.args]
+        held += [vars(current).get(place) for place in _HIDING_PLACES] if hasattr(current, "__dict__") else []
+        if isinstance(current, BaseExceptionGroup):
+            held += current.exceptions
+        queue += [each for each in held if isinstance(each, BaseException)]

@@ -1,0 +1,132 @@
+"""One generation of a context: key material and rules, frozen, as real OpenSSL contexts that nobody else can touch.
+
+Theory of operation: a generation makes its OpenSSL contexts once and never changes them. Everything that must differ
+between connections (the ALPN list of one consumer, a message callback) has a context of its own, built on demand from
+the same material, so that nothing set for one connection can reach another. They are bare ``_ssl._SSLContext`` objects:
+the setters of ``ssl.SSLContext`` recurse once another library has replaced that name.
+"""
+
+from __future__ import annotations
+
+import _ssl
+import ssl
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mtls._handshake import staging, trace
+from mtls._model import ChainRules, ClientAuth, EKUPolicy, Revocation, Role, ServerIdentity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mtls._credentials.keystore import Keystore
+    from mtls._credentials.truststore import Truststore
+    from mtls._handshake.peer import PeerIdentity, PeerPolicy
+    from mtls._policy import TLSPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a context is built from: the fields of a profile."""
+
+    role: Role
+    keystore: Keystore | None
+    truststore: Truststore | None
+    policy: TLSPolicy
+    alpn: tuple[str, ...] = ()
+    eku: EKUPolicy = EKUPolicy.IF_PRESENT
+    chain_rules: ChainRules = ChainRules.STRICT
+    revocation: Revocation = Revocation.OFF
+    authorize: PeerPolicy | Callable[[PeerIdentity], bool] | None = None
+    client_auth: ClientAuth = ClientAuth.REQUIRED
+    hosts: tuple[str, ...] = ()
+    server_identity: ServerIdentity | PeerPolicy = ServerIdentity.HOSTNAME
+
+    @property
+    def verify_mode(self) -> ssl.VerifyMode:
+        """What OpenSSL does with the peer's certificate."""
+        if self.truststore is None:
+            return ssl.CERT_NONE
+        optional = self.role is Role.SERVER and self.client_auth is ClientAuth.OPTIONAL
+        return ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
+
+    @property
+    def check_hostname(self) -> bool:
+        """Whether OpenSSL compares the name; a client that does not has a policy in its place."""
+        return self.role is Role.CLIENT and self.server_identity is ServerIdentity.HOSTNAME
+
+    @property
+    def verify_flags(self) -> int:
+        """The ``X509_V_FLAG_*`` bits, the same on every Python."""
+        flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+        if self.chain_rules is ChainRules.STRICT:
+            flags |= ssl.VERIFY_X509_STRICT
+        if self.revocation is Revocation.CHAIN:
+            flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+        elif self.revocation is Revocation.LEAF:
+            flags |= ssl.VERIFY_CRL_CHECK_LEAF
+        return int(flags)
+
+
+Narrowing = tuple[tuple[str, int], ...]
+"""Attributes of an ``_ssl._SSLContext`` that somebody made stricter after the build."""
+
+
+class Generation:
+    """The OpenSSL contexts of one set of settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._contexts: dict[tuple[tuple[str, ...], Narrowing, bool], _ssl._SSLContext] = {}
+        self._lock = threading.Lock()
+        self.context = self.context_for(settings.alpn)
+        """The context of a connection that asks for nothing special; also the one that readers describe."""
+
+    def context_for(
+        self, alpn: tuple[str, ...], narrowing: Narrowing = (), *, traced: bool = False
+    ) -> _ssl._SSLContext:
+        """The context for one ALPN list and one narrowing, with or without a message callback; built at first use."""
+        key = (alpn, narrowing, traced)
+        found = self._contexts.get(key)
+        if found is None:
+            with self._lock:
+                found = self._contexts.get(key)
+                if found is None:
+                    found = build(self.settings, alpn)
+                    for name, value in narrowing:
+                        setattr(found, name, value)
+                    if traced:
+                        found._msg_callback = trace.callback  # noqa: SLF001 - private, see trace.available
+                    self._contexts[key] = found
+        return found
+
+
+def build(settings: Settings, alpn: tuple[str, ...]) -> _ssl._SSLContext:
+    """A fresh OpenSSL context. Raises :class:`ssl.SSLError` for what this OpenSSL refuses."""
+    protocol = ssl.PROTOCOL_TLS_CLIENT if settings.role is Role.CLIENT else ssl.PROTOCOL_TLS_SERVER
+    context = _ssl._SSLContext(int(protocol))  # noqa: SLF001 - see the module's theory of operation
+    context.options |= int(ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE)
+    context.minimum_version = int(settings.policy.minimum_version)
+    context.maximum_version = int(settings.policy.maximum_version)
+    context.set_ciphers(settings.policy.cipher_string)
+    # the flag decides over name constraints on the common name as well, so it is set for both roles
+    context._host_flags |= _ssl.HOSTFLAG_NEVER_CHECK_SUBJECT  # noqa: SLF001 - what hostname_checks_common_name sets
+    context.check_hostname = settings.check_hostname
+    context.verify_mode = int(settings.verify_mode)
+    context.verify_flags = settings.verify_flags
+    if settings.truststore is not None:
+        if len(settings.truststore):
+            context.load_verify_locations(None, None, settings.truststore._anchors_der())  # noqa: SLF001 - one library
+        if settings.truststore.crls:
+            staging.load_crls(context, settings.truststore)
+    if settings.keystore is not None:
+        staging.load_identity(context, settings.keystore)
+    if alpn:
+        context._set_alpn_protocols(encode_alpn(alpn))  # noqa: SLF001 - what set_alpn_protocols calls
+    return context
+
+
+def encode_alpn(names: tuple[str, ...]) -> bytes:
+    """The wire form of an ALPN list (RFC 7301, 3.1)."""
+    return b"".join(bytes((len(name),)) + name.encode("ascii") for name in names)

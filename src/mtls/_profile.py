@@ -1,0 +1,423 @@
+"""``TLSProfile``: what we hold, whom we trust and by which rules, for one role.
+
+Rule: a profile is a frozen value. It is checked before it becomes a context, and an option that was set to ``None`` by an
+unset variable is an error, never a default.
+"""
+
+from __future__ import annotations
+
+import functools
+import ssl
+import threading
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import _ssl
+
+from mtls._certificate import label
+from mtls._checks.coherence import check_policy, check_unused, unknown_ciphers
+from mtls._checks.fitness import check_keystore
+from mtls._checks.trust import check_truststore
+from mtls._credentials.keystore import Keystore
+from mtls._credentials.truststore import Truststore
+from mtls._handshake.context import TLSContext
+from mtls._handshake.generation import Generation, Settings
+from mtls._handshake.peer import PeerIdentity, PeerPolicy
+from mtls._model import (
+    ChainRules,
+    ClientAuth,
+    EKUPolicy,
+    FailureReason,
+    Finding,
+    HandshakeStep,
+    Omitted,
+    Revocation,
+    Role,
+    ServerIdentity,
+    Severity,
+)
+from mtls._policy import MOZILLA_INTERMEDIATE, TLSPolicy
+from mtls._report import Report
+from mtls.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    import enum
+    from collections.abc import Callable, Sequence
+
+    from mtls._handshake.following import Reload
+
+    Authorize = PeerPolicy | Callable[[PeerIdentity], bool]
+
+_OMITTED = Omitted.OMITTED
+_RECHECKED_AFTER = timedelta(hours=1)
+_BUILD_FAILURES = {
+    "EE_KEY_TOO_SMALL": FailureReason.WEAK_KEY,
+    "CA_KEY_TOO_SMALL": FailureReason.WEAK_KEY,
+    "CA_MD_TOO_WEAK": FailureReason.WEAK_SIGNATURE,
+    "KEY_VALUES_MISMATCH": FailureReason.KEY_MISMATCH,
+    "KEY_TYPE_MISMATCH": FailureReason.KEY_MISMATCH,
+}
+_E = TypeVar("_E", bound="enum.Enum")
+
+
+class TLSProfile:
+    """Keystore, truststore and rules for one role: :meth:`client` and :meth:`server` make the two kinds.
+
+    Profiles are frozen, equal and hashed by content (an ``authorize`` function by identity), and safe to share between
+    threads.
+    """
+
+    __slots__ = ()
+    role: ClassVar[Role]
+
+    @staticmethod
+    def client(  # noqa: PLR0913 - the options of the contract, keyword-only
+        *,
+        truststore: Truststore,
+        keystore: Keystore | Omitted = _OMITTED,
+        policy: TLSPolicy = MOZILLA_INTERMEDIATE,
+        alpn: Sequence[str] = (),
+        eku: EKUPolicy = EKUPolicy.IF_PRESENT,
+        chain_rules: ChainRules = ChainRules.STRICT,
+        revocation: Revocation | Omitted = _OMITTED,
+        authorize: Authorize | Omitted = _OMITTED,
+        hosts: Sequence[str] = (),
+        server_identity: ServerIdentity | PeerPolicy = ServerIdentity.HOSTNAME,
+    ) -> ClientProfile:
+        """The client side. With ``keystore`` it can show a certificate (two-way), without it cannot (one-way).
+
+        ``revocation`` left out means ``CHAIN`` if the truststore holds CRLs, else ``OFF``. ``hosts`` lists the only
+        server names that may be connected to (``"*.partner.example"`` covers one label). ``server_identity`` may be a
+        :class:`PeerPolicy` that replaces the host name check (SPIFFE). Raises :class:`ConfigurationError` for a
+        ``truststore``, ``keystore`` or ``authorize`` of ``None``, and :class:`UsageError` for other wrong values.
+        """
+        _present(Role.CLIENT, truststore=truststore, keystore=keystore, authorize=authorize)
+        if not isinstance(server_identity, PeerPolicy):
+            server_identity = _member(ServerIdentity, server_identity, "server_identity")
+        return ClientProfile(
+            truststore=_typed(Truststore, truststore, "truststore"),
+            keystore=None if keystore is _OMITTED else _typed(Keystore, keystore, "keystore"),
+            policy=_typed(TLSPolicy, policy, "policy"),
+            alpn=_alpn(alpn),
+            eku=_member(EKUPolicy, eku, "eku"),
+            chain_rules=_member(ChainRules, chain_rules, "chain_rules"),
+            revocation=None if revocation is _OMITTED else _member(Revocation, revocation, "revocation"),
+            authorize=_authorize(authorize),
+            hosts=_hosts(hosts),
+            server_identity=server_identity,
+        )
+
+    @staticmethod
+    def server(  # noqa: PLR0913 - the options of the contract, keyword-only
+        *,
+        keystore: Keystore,
+        truststore: Truststore | Omitted = _OMITTED,
+        policy: TLSPolicy = MOZILLA_INTERMEDIATE,
+        alpn: Sequence[str] = (),
+        eku: EKUPolicy = EKUPolicy.IF_PRESENT,
+        chain_rules: ChainRules = ChainRules.STRICT,
+        revocation: Revocation | Omitted = _OMITTED,
+        authorize: Authorize | Omitted = _OMITTED,
+        client_auth: ClientAuth | Omitted = _OMITTED,
+    ) -> ServerProfile:
+        """The server side. With ``truststore`` every client must show a certificate from it (two-way).
+
+        ``client_auth`` left out means ``REQUIRED`` with a truststore; with ``OPTIONAL`` a client without a certificate
+        comes in and its identity is ``None``. Raises like :meth:`client`.
+        """
+        _present(
+            Role.SERVER, keystore=keystore, truststore=truststore, authorize=authorize, client_auth=client_auth
+        )
+        return ServerProfile(
+            keystore=_typed(Keystore, keystore, "keystore"),
+            truststore=None if truststore is _OMITTED else _typed(Truststore, truststore, "truststore"),
+            policy=_typed(TLSPolicy, policy, "policy"),
+            alpn=_alpn(alpn),
+            eku=_member(EKUPolicy, eku, "eku"),
+            chain_rules=_member(ChainRules, chain_rules, "chain_rules"),
+            revocation=None if revocation is _OMITTED else _member(Revocation, revocation, "revocation"),
+            authorize=_authorize(authorize),
+            client_auth=None if client_auth is _OMITTED else _member(ClientAuth, client_auth, "client_auth"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Profile(TLSProfile):
+    """What both kinds share; made by :meth:`TLSProfile.client` and :meth:`TLSProfile.server`."""
+
+    keystore: Keystore | None
+    truststore: Truststore | None
+    policy: TLSPolicy
+    alpn: tuple[str, ...]
+    eku: EKUPolicy
+    chain_rules: ChainRules
+    revocation: Revocation | None
+    authorize: Authorize | None
+    _built: _Built = field(default_factory=lambda: _Built(), init=False, compare=False, repr=False)
+
+    @property
+    def two_way(self) -> bool:
+        """Whether a client certificate is part of this profile."""
+        return self.keystore is not None and self.truststore is not None
+
+    def check(self, at: datetime | None = None) -> Report:
+        """Every finding about our own side at the time ``at`` (aware; now if left out), without connecting anywhere.
+
+        Covers our certificates (dates, EKU, key usage, strength, chain), the anchors and CRLs, and the options together.
+        What the peer trusts is not checked. Raises :class:`UsageError` for a naive datetime.
+        """
+        now = _moment(at)
+        settings = self._settings()
+        findings = [*check_policy(self.policy, self.role, self.keystore), *self._unused()]
+        if not _knows_ciphers(self.policy.cipher_string):
+            findings.append(unknown_ciphers(self.policy))
+        if self.keystore is not None:
+            findings += check_keystore(
+                self.keystore,
+                self.role,
+                truststore=self.truststore,
+                policy=self.policy,
+                eku=self.eku,
+                chain_rules=self.chain_rules,
+                now=now,
+            )
+        if self.truststore is not None:
+            findings += check_truststore(
+                self.truststore,
+                self.role,
+                chain_rules=self.chain_rules,
+                revocation=settings.revocation,
+                authorized=self.authorize is not None,
+                now=now,
+            )
+        findings.sort(key=lambda finding: (finding.severity is not Severity.ERROR, finding.step))
+        not_checked = list(self.policy.unenforceable)
+        if self.truststore is not None and settings.revocation is Revocation.OFF:
+            not_checked.append("revocation of peers: the truststore holds no CRLs, or revocation is OFF")
+        return Report(self.role, self.two_way, tuple(findings), tuple(not_checked))
+
+    def ssl_context(self, *, reload: Reload | None = None) -> TLSContext:
+        """A checked and sealed :class:`ssl.SSLContext` for any library; a new one at each call, cheap after the first.
+
+        With ``reload`` it follows the files that the profile was read from. Raises :class:`ConfigurationError` with the
+        report if the check finds an error, and :class:`UsageError` if ``reload`` has no files to follow.
+        """
+        return TLSContext._make(  # noqa: SLF001 - one library
+            self, self._generation(), self._read_again, reload=reload, paths=self._paths()
+        )
+
+    def _traced_context(self) -> TLSContext:
+        return TLSContext._make(self, self._generation(), self._read_again, traced=True)  # noqa: SLF001 - one library
+
+    def _generation(self) -> Generation:
+        """The OpenSSL contexts of this profile, built once; the dates are looked at again every time."""
+        built = self._built
+        with built.lock:
+            now = datetime.now(UTC)
+            if built.checked is None or not built.checked <= now < built.good_until:
+                self.check(now).raise_for_errors()
+                built.checked, built.good_until = now, min([now + _RECHECKED_AFTER, *self._ends()])
+            if built.generation is None:
+                try:
+                    built.generation = Generation(self._settings())
+                except ssl.SSLError as refusal:
+                    raise ConfigurationError(self._refused_by_openssl(refusal)) from refusal
+            return built.generation
+
+    def _ends(self) -> list[datetime]:
+        """When our own certificates end."""
+        own = () if self.keystore is None else (self.keystore.certificate, *self.keystore.chain)
+        return [certificate.not_valid_after_utc for certificate in own]
+
+    def _read_again(self) -> tuple[_Profile, Settings]:
+        """The same profile from the files as they are now; raises what stands against using it."""
+        if not self._paths():
+            text = "nothing here was read from a file, so there is nothing to read again; build a new profile instead"
+            raise UsageError(text)
+        changed: dict[str, Any] = {}
+        for name in ("keystore", "truststore"):
+            source = getattr(self, name)
+            if source is not None and source._paths:  # noqa: SLF001 - one library
+                changed[name] = source._reload()  # noqa: SLF001 - one library
+        again = replace(self, **changed)
+        again._generation()  # checks it, and builds it once  # noqa: SLF001 - another instance of this class
+        return again, again._settings()  # noqa: SLF001 - another instance of this class
+
+    def _paths(self) -> tuple[str, ...]:
+        return tuple(
+            path
+            for source in (self.keystore, self.truststore)
+            if source is not None
+            for path in source._paths  # noqa: SLF001 - one library
+        )
+
+    def _settings(self) -> Settings:
+        own = {name.name for name in fields(Settings)}
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name in own}
+        if self.revocation is None:
+            has_crls = self.truststore is not None and bool(self.truststore.crls)
+            values["revocation"] = Revocation.CHAIN if has_crls else Revocation.OFF
+        if values.get("client_auth", ...) is None:
+            values["client_auth"] = ClientAuth.REQUIRED
+        return Settings(role=self.role, **values)
+
+    def _unused(self) -> list[Finding]:
+        return []
+
+    def _refused_by_openssl(self, refusal: ssl.SSLError) -> Report:
+        reason = refusal.reason or "no reason given"
+        finding = Finding(
+            failure=_BUILD_FAILURES.get(reason, FailureReason.MALFORMED),
+            severity=Severity.ERROR,
+            step=self.role.certificate_step,
+            message=f"OpenSSL does not take this material: {reason}",
+            remedy="have the certificate or CRL that the reason speaks of issued anew",
+            certificate=None if self.keystore is None else self.keystore.certificate,
+        )
+        return Report(self.role, self.two_way, (finding,))
+
+    def __repr__(self) -> str:
+        ways = "two-way" if self.two_way else "one-way"
+        own = "" if self.keystore is None else f" as {label(self.keystore.certificate)}"
+        trust = "" if self.truststore is None else f", trusts {self.truststore!r}"
+        return f"<{type(self).__name__} {ways}{own}{trust}, {self.policy.name}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ClientProfile(_Profile):
+    """A client's profile; made by :meth:`TLSProfile.client`."""
+
+    role: ClassVar[Role] = Role.CLIENT
+    hosts: tuple[str, ...]
+    server_identity: ServerIdentity | PeerPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ServerProfile(_Profile):
+    """A server's profile; made by :meth:`TLSProfile.server`."""
+
+    role: ClassVar[Role] = Role.SERVER
+    client_auth: ClientAuth | None
+
+    def _unused(self) -> list[Finding]:
+        given = [
+            option for option in ("authorize", "client_auth", "revocation") if getattr(self, option) is not None
+        ]
+        return check_unused(self.truststore is None, given)
+
+
+class _Built:
+    """What a profile has made of itself: not part of its value."""
+
+    __slots__ = ("checked", "generation", "good_until", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.checked: datetime | None = None
+        self.good_until = datetime.max.replace(tzinfo=UTC)
+        self.generation: Generation | None = None
+
+
+def _present(role: Role, **options: object) -> None:
+    """An option of ``None`` is an unset variable, and must not turn two-way TLS into one-way."""
+    missing = [name for name, value in options.items() if value is None]
+    if not missing:
+        return
+    steps = {
+        "truststore": role.other.verified_at,
+        "keystore": role.certificate_step,
+        "authorize": role.other.verified_at,
+        "client_auth": HandshakeStep.CLIENT_CERTIFICATE,
+    }
+    findings = tuple(
+        Finding(
+            failure=FailureReason.UNKNOWN_CA if name == "truststore" else FailureReason.CERTIFICATE_REQUIRED,
+            severity=Severity.ERROR,
+            step=steps[name],
+            message=f"{name}=None was given, which looks like a variable that was never set",
+            remedy=f"give a value, or leave {name}= out if that is what is meant",
+            presented="None",
+        )
+        for name in missing
+    )
+    raise ConfigurationError(Report(role, True, findings))  # noqa: FBT003 - a positional field of a value
+
+
+_T = TypeVar("_T")
+
+
+def _typed(kind: type[_T], value: object, option: str) -> _T:
+    if isinstance(value, kind):
+        return value
+    text = f"{option}= takes a {kind.__name__}, not {type(value).__name__}"
+    raise UsageError(text)
+
+
+def _member(kind: type[_E], value: object, option: str) -> _E:
+    try:
+        return kind(value)
+    except ValueError:
+        choices = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
+        text = f"{option}= is one of {choices}, not {value!r}"
+        raise UsageError(text) from None
+
+
+def _authorize(value: object) -> Any:
+    if value is _OMITTED:
+        return None
+    if callable(value):
+        return value
+    text = f"authorize= takes a PeerPolicy or a function of a PeerIdentity, not {type(value).__name__}"
+    raise UsageError(text)
+
+
+def _names(value: object, option: str) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value):
+        return tuple(value)
+    text = f"{option}= takes a list of names, for instance [{'h2' if option == 'alpn' else 'api.example'!r}], not {value!r}"
+    raise UsageError(text)
+
+
+def _alpn(value: object) -> tuple[str, ...]:
+    names = _names(value, "alpn")
+    for name in names:
+        if not name.isascii() or len(name) > 255:  # noqa: PLR2004 - RFC 7301, 3.1: a one-byte length
+            text = f"alpn= names are ASCII and at most 255 bytes long, not {name!r}"
+            raise UsageError(text)
+    return names
+
+
+def _hosts(value: object) -> tuple[str, ...]:
+    names = []
+    for name in _names(value, "hosts"):
+        bare = name.removeprefix("*.").rstrip(".")
+        if "*" in bare or "/" in bare or not bare:
+            text = f"hosts= lists host names such as 'api.example' or '*.example', not {name!r}"
+            raise UsageError(text)
+        try:
+            encoded = bare.encode("idna").decode("ascii").lower()
+        except UnicodeError as fault:
+            text = f"hosts= lists host names, and {name!r} is none: {fault}"
+            raise UsageError(text) from fault
+        names.append(("*." if name.startswith("*.") else "") + encoded)
+    return tuple(names)
+
+
+def _moment(at: object) -> datetime:
+    if at is None:
+        return datetime.now(UTC)
+    if isinstance(at, datetime) and at.tzinfo is not None:
+        return at
+    text = f"at= takes an aware datetime, for instance datetime.now(UTC) + timedelta(days=30), not {at!r}"
+    raise UsageError(text)
+
+
+@functools.lru_cache(maxsize=64)
+def _knows_ciphers(cipher_string: str) -> bool:
+    context = _ssl._SSLContext(int(ssl.PROTOCOL_TLS_SERVER))  # noqa: SLF001 - as in _handshake.generation
+    try:
+        context.set_ciphers(cipher_string)
+    except ssl.SSLError:
+        return False
+    return True
