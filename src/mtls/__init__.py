@@ -24,9 +24,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mtls._credentials.key_types import KeyType as KeyType
     from mtls._credentials.keystore import Keystore as Keystore
     from mtls._credentials.request import CertificateRequest as CertificateRequest
-    from mtls._credentials.request import KeyType as KeyType
+    from mtls._credentials.saving import Existing as Existing
     from mtls._credentials.truststore import Truststore as Truststore
     from mtls._handshake.context import TLSContext as TLSContext
     from mtls._handshake.explain import explain as explain
@@ -78,8 +79,10 @@ if TYPE_CHECKING:
     from mtls.errors import VerdictUnavailableError as VerdictUnavailableError
 
 _HOMES = {
+    "_credentials.key_types": ("KeyType",),
     "_credentials.keystore": ("Keystore",),
-    "_credentials.request": ("CertificateRequest", "KeyType"),
+    "_credentials.request": ("CertificateRequest",),
+    "_credentials.saving": ("Existing",),
     "_credentials.truststore": ("Truststore",),
     "_handshake.context": ("TLSContext",),
     "_handshake.explain": ("explain",),
@@ -125,7 +128,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605 - a list of the names above, said once
+__all__ = sorted(_HOME_OF)  # noqa: PLE0605 - a list, of the names above and said once
 
 
 def __getattr__(name: str) -> object:
@@ -133,7 +136,7 @@ def __getattr__(name: str) -> object:
     if home is None:
         text = f"module 'mtls' has no attribute {name!r}"
         raise AttributeError(text)
-    import importlib  # noqa: PLC0415 - PEP 562: nothing is loaded before it is used
+    import importlib
 
     value = getattr(importlib.import_module(f"mtls.{home}"), name)
     globals()[name] = value

@@ -12,12 +12,28 @@ from typing import TYPE_CHECKING, TypeVar
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from mtls._model import Role
 
 if TYPE_CHECKING:
     from cryptography.x509.extensions import ExtensionType
 
 _LABEL_LENGTH = 100
 _E = TypeVar("_E", bound="ExtensionType")
+
+EKU_OIDS = {Role.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH, Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH}
+"""The extended key usage that each role needs (RFC 5280, 4.2.1.12)."""
+
+_EKU_NAMES = {
+    ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
+    ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
+    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "anyExtendedKeyUsage",
+    ExtendedKeyUsageOID.CODE_SIGNING: "codeSigning",
+    ExtendedKeyUsageOID.EMAIL_PROTECTION: "emailProtection",
+    ExtendedKeyUsageOID.TIME_STAMPING: "timeStamping",
+    ExtendedKeyUsageOID.OCSP_SIGNING: "OCSPSigning",
+}
 
 
 def der(certificate: x509.Certificate | x509.CertificateRevocationList) -> bytes:
@@ -83,6 +99,11 @@ def extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
         return certificate.extensions.get_extension_for_class(kind).value
     except (x509.ExtensionNotFound, ValueError):
         return None
+
+
+def eku_names(usages: x509.ExtendedKeyUsage) -> str:
+    """The usages as people write them: ``clientAuth, serverAuth``; unknown ones by their number."""
+    return ", ".join(_EKU_NAMES.get(oid, oid.dotted_string) for oid in usages)
 
 
 def is_ca(certificate: x509.Certificate) -> bool:

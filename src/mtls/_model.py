@@ -280,14 +280,14 @@ class Finding:
 
 
 def _der(certificate: x509.Certificate) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - lazy: only to pickle
+    from cryptography.hazmat.primitives.serialization import Encoding
 
     return certificate.public_bytes(Encoding.DER)
 
 
 def _unpickle_finding(values: dict[str, Any]) -> Finding:
     if values["certificate"] is not None:
-        from cryptography import x509  # noqa: PLC0415 - lazy: only to unpickle
+        from cryptography import x509
 
         values = values | {"certificate": x509.load_der_x509_certificate(values["certificate"])}
     return Finding(**values)

@@ -17,16 +17,18 @@ _S = HandshakeStep
 _LEFT = 16
 _ARROW = 21
 _WIDTH = 100
+_NOT_REACHED = "\N{EN DASH}"
 _TO_SERVER = "─" * _ARROW + "▶"
 _TO_CLIENT = "◀" + "─" * _ARROW
 _NO_ARROW = " " * (_ARROW + 1)
 
 
 def draw(handshake: Handshake) -> str:
-    """The eight steps, each marked done (✓), failed (✗) or not reached (–), and the failure in words."""
+    """The eight steps, each marked done (✓), failed (✗) or not reached, and the failure in words."""
     client = handshake.client_profile.keystore
     who = "client" if client is None else label(client.certificate).removeprefix("CN=")
-    server = handshake.server_hostname or label(handshake.server_profile.keystore.certificate)
+    shown = handshake.server_profile.keystore
+    server = handshake.server_hostname or ("server" if shown is None else label(shown.certificate))
     lines = [f"{printable(who, 40):<{_LEFT + _ARROW + 7}}{printable(server, 40)}"]
     lines += [_line(handshake, step) for step in HandshakeStep]
     error = handshake.error
@@ -45,7 +47,7 @@ def _line(handshake: Handshake, step: HandshakeStep) -> str:
         mark = "✗"
         arrow, right = _failed_arrow(handshake, arrow), _failure_note(handshake)
     else:
-        return f"  {step.value} –"
+        return f"  {step.value} {_NOT_REACHED}"
     text = f"  {step.value} {mark} {left:<{_LEFT}} {arrow}  {right}".rstrip()
     return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
 

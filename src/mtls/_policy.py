@@ -16,7 +16,7 @@ _SECURITY_BITS = {0: 0, 1: 80, 2: 112, 3: 128, 4: 192, 5: 256}
 """Security level to bits, as SSL_CTX_set_security_level(3) defines it."""
 
 _HASH_BITS = {"md5": 39, "sha1": 63, "sha224": 112, "sha3-224": 112}
-"""What a signature with this digest is worth to OpenSSL 3 (X509_get_signature_info(3)); longer digests: half their size."""
+"""What a digest is worth to OpenSSL 3 (X509_get_signature_info(3)); a longer one is worth half its size."""
 
 _RSA_STRENGTH = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80))
 """RSA modulus to security bits (NIST SP 800-57 part 1, table 2), the levels that OpenSSL compares with."""
@@ -115,7 +115,7 @@ MOZILLA_INTERMEDIATE = TLSPolicy(
     groups=_MOZILLA_GROUPS,
     source="Mozilla Server Side TLS 6.0 (2026-03-25), intermediate",
 )
-"""TLS 1.2 and 1.3, forward-secret AEAD suites: the default. Mozilla Server Side TLS 6.0, configuration "intermediate"."""
+"""The default: TLS 1.2 and 1.3, forward-secret AEAD suites. Mozilla Server Side TLS 6.0, "intermediate"."""
 
 BCP195 = TLSPolicy(
     name="BCP195",

@@ -1,19 +1,18 @@
 """``TLSProfile``: what we hold, whom we trust and by which rules, for one role.
 
-Rule: a profile is a frozen value. It is checked before it becomes a context, and an option that was set to ``None`` by an
-unset variable is an error, never a default.
+Rule: a profile is a frozen value. It is checked before it becomes a context, and an option that is ``None``
+(an unset variable) is an error, never a default.
 """
 
 from __future__ import annotations
 
+import _ssl
 import functools
 import ssl
 import threading
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
-
-import _ssl
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mtls._certificate import label
 from mtls._checks.coherence import check_policy, check_unused, unknown_ciphers
@@ -30,19 +29,18 @@ from mtls._model import (
     EKUPolicy,
     FailureReason,
     Finding,
-    HandshakeStep,
     Omitted,
     Revocation,
     Role,
     ServerIdentity,
     Severity,
 )
+from mtls._options import alpn_names, authorize_rule, host_names, member, moment, refuse_none, typed
 from mtls._policy import MOZILLA_INTERMEDIATE, TLSPolicy
 from mtls._report import Report
 from mtls.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
-    import enum
     from collections.abc import Callable, Sequence
 
     from mtls._handshake.following import Reload
@@ -58,7 +56,6 @@ _BUILD_FAILURES = {
     "KEY_VALUES_MISMATCH": FailureReason.KEY_MISMATCH,
     "KEY_TYPE_MISMATCH": FailureReason.KEY_MISMATCH,
 }
-_E = TypeVar("_E", bound="enum.Enum")
 
 
 class TLSProfile:
@@ -92,19 +89,19 @@ class TLSProfile:
         :class:`PeerPolicy` that replaces the host name check (SPIFFE). Raises :class:`ConfigurationError` for a
         ``truststore``, ``keystore`` or ``authorize`` of ``None``, and :class:`UsageError` for other wrong values.
         """
-        _present(Role.CLIENT, truststore=truststore, keystore=keystore, authorize=authorize)
+        refuse_none(Role.CLIENT, truststore=truststore, keystore=keystore, authorize=authorize)
         if not isinstance(server_identity, PeerPolicy):
-            server_identity = _member(ServerIdentity, server_identity, "server_identity")
+            server_identity = member(ServerIdentity, server_identity, "server_identity")
         return ClientProfile(
-            truststore=_typed(Truststore, truststore, "truststore"),
-            keystore=None if keystore is _OMITTED else _typed(Keystore, keystore, "keystore"),
-            policy=_typed(TLSPolicy, policy, "policy"),
-            alpn=_alpn(alpn),
-            eku=_member(EKUPolicy, eku, "eku"),
-            chain_rules=_member(ChainRules, chain_rules, "chain_rules"),
-            revocation=None if revocation is _OMITTED else _member(Revocation, revocation, "revocation"),
-            authorize=_authorize(authorize),
-            hosts=_hosts(hosts),
+            truststore=typed(Truststore, truststore, "truststore"),
+            keystore=None if keystore is _OMITTED else typed(Keystore, keystore, "keystore"),
+            policy=typed(TLSPolicy, policy, "policy"),
+            alpn=alpn_names(alpn),
+            eku=member(EKUPolicy, eku, "eku"),
+            chain_rules=member(ChainRules, chain_rules, "chain_rules"),
+            revocation=None if revocation is _OMITTED else member(Revocation, revocation, "revocation"),
+            authorize=authorize_rule(authorize),
+            hosts=host_names(hosts),
             server_identity=server_identity,
         )
 
@@ -126,19 +123,17 @@ class TLSProfile:
         ``client_auth`` left out means ``REQUIRED`` with a truststore; with ``OPTIONAL`` a client without a certificate
         comes in and its identity is ``None``. Raises like :meth:`client`.
         """
-        _present(
-            Role.SERVER, keystore=keystore, truststore=truststore, authorize=authorize, client_auth=client_auth
-        )
+        refuse_none(Role.SERVER, keystore=keystore, truststore=truststore, authorize=authorize, client_auth=client_auth)
         return ServerProfile(
-            keystore=_typed(Keystore, keystore, "keystore"),
-            truststore=None if truststore is _OMITTED else _typed(Truststore, truststore, "truststore"),
-            policy=_typed(TLSPolicy, policy, "policy"),
-            alpn=_alpn(alpn),
-            eku=_member(EKUPolicy, eku, "eku"),
-            chain_rules=_member(ChainRules, chain_rules, "chain_rules"),
-            revocation=None if revocation is _OMITTED else _member(Revocation, revocation, "revocation"),
-            authorize=_authorize(authorize),
-            client_auth=None if client_auth is _OMITTED else _member(ClientAuth, client_auth, "client_auth"),
+            keystore=typed(Keystore, keystore, "keystore"),
+            truststore=None if truststore is _OMITTED else typed(Truststore, truststore, "truststore"),
+            policy=typed(TLSPolicy, policy, "policy"),
+            alpn=alpn_names(alpn),
+            eku=member(EKUPolicy, eku, "eku"),
+            chain_rules=member(ChainRules, chain_rules, "chain_rules"),
+            revocation=None if revocation is _OMITTED else member(Revocation, revocation, "revocation"),
+            authorize=authorize_rule(authorize),
+            client_auth=None if client_auth is _OMITTED else member(ClientAuth, client_auth, "client_auth"),
         )
 
 
@@ -154,7 +149,7 @@ class _Profile(TLSProfile):
     chain_rules: ChainRules
     revocation: Revocation | None
     authorize: Authorize | None
-    _built: _Built = field(default_factory=lambda: _Built(), init=False, compare=False, repr=False)
+    _built: _Built = field(default_factory=lambda: _Built(), init=False, compare=False, repr=False)  # noqa: PLW0108 - the class follows below
 
     @property
     def two_way(self) -> bool:
@@ -164,10 +159,10 @@ class _Profile(TLSProfile):
     def check(self, at: datetime | None = None) -> Report:
         """Every finding about our own side at the time ``at`` (aware; now if left out), without connecting anywhere.
 
-        Covers our certificates (dates, EKU, key usage, strength, chain), the anchors and CRLs, and the options together.
-        What the peer trusts is not checked. Raises :class:`UsageError` for a naive datetime.
+        Covers our certificates (dates, EKU, key usage, strength, chain), the anchors and CRLs, and the options
+        together. What the peer trusts is not checked. Raises :class:`UsageError` for a naive datetime.
         """
-        now = _moment(at)
+        now = moment(at)
         settings = self._settings()
         findings = [*check_policy(self.policy, self.role, self.keystore), *self._unused()]
         if not _knows_ciphers(self.policy.cipher_string):
@@ -203,12 +198,10 @@ class _Profile(TLSProfile):
         With ``reload`` it follows the files that the profile was read from. Raises :class:`ConfigurationError` with the
         report if the check finds an error, and :class:`UsageError` if ``reload`` has no files to follow.
         """
-        return TLSContext._make(  # noqa: SLF001 - one library
-            self, self._generation(), self._read_again, reload=reload, paths=self._paths()
-        )
+        return TLSContext._make(self, self._generation(), self._read_again, reload=reload, paths=self._paths())
 
     def _traced_context(self) -> TLSContext:
-        return TLSContext._make(self, self._generation(), self._read_again, traced=True)  # noqa: SLF001 - one library
+        return TLSContext._make(self, self._generation(), self._read_again, traced=True)
 
     def _generation(self) -> Generation:
         """The OpenSSL contexts of this profile, built once; the dates are looked at again every time."""
@@ -238,18 +231,15 @@ class _Profile(TLSProfile):
         changed: dict[str, Any] = {}
         for name in ("keystore", "truststore"):
             source = getattr(self, name)
-            if source is not None and source._paths:  # noqa: SLF001 - one library
-                changed[name] = source._reload()  # noqa: SLF001 - one library
+            if source is not None and source._paths:
+                changed[name] = source._reload()
         again = replace(self, **changed)
-        again._generation()  # checks it, and builds it once  # noqa: SLF001 - another instance of this class
-        return again, again._settings()  # noqa: SLF001 - another instance of this class
+        again._generation()  # checks it, and builds it once
+        return again, again._settings()
 
     def _paths(self) -> tuple[str, ...]:
         return tuple(
-            path
-            for source in (self.keystore, self.truststore)
-            if source is not None
-            for path in source._paths  # noqa: SLF001 - one library
+            path for source in (self.keystore, self.truststore) if source is not None for path in source._paths
         )
 
     def _settings(self) -> Settings:
@@ -301,10 +291,8 @@ class ServerProfile(_Profile):
     client_auth: ClientAuth | None
 
     def _unused(self) -> list[Finding]:
-        given = [
-            option for option in ("authorize", "client_auth", "revocation") if getattr(self, option) is not None
-        ]
-        return check_unused(self.truststore is None, given)
+        given = [option for option in ("authorize", "client_auth", "revocation") if getattr(self, option) is not None]
+        return check_unused(given, one_way=self.truststore is None)
 
 
 class _Built:
@@ -319,103 +307,9 @@ class _Built:
         self.generation: Generation | None = None
 
 
-def _present(role: Role, **options: object) -> None:
-    """An option of ``None`` is an unset variable, and must not turn two-way TLS into one-way."""
-    missing = [name for name, value in options.items() if value is None]
-    if not missing:
-        return
-    steps = {
-        "truststore": role.other.verified_at,
-        "keystore": role.certificate_step,
-        "authorize": role.other.verified_at,
-        "client_auth": HandshakeStep.CLIENT_CERTIFICATE,
-    }
-    findings = tuple(
-        Finding(
-            failure=FailureReason.UNKNOWN_CA if name == "truststore" else FailureReason.CERTIFICATE_REQUIRED,
-            severity=Severity.ERROR,
-            step=steps[name],
-            message=f"{name}=None was given, which looks like a variable that was never set",
-            remedy=f"give a value, or leave {name}= out if that is what is meant",
-            presented="None",
-        )
-        for name in missing
-    )
-    raise ConfigurationError(Report(role, True, findings))  # noqa: FBT003 - a positional field of a value
-
-
-_T = TypeVar("_T")
-
-
-def _typed(kind: type[_T], value: object, option: str) -> _T:
-    if isinstance(value, kind):
-        return value
-    text = f"{option}= takes a {kind.__name__}, not {type(value).__name__}"
-    raise UsageError(text)
-
-
-def _member(kind: type[_E], value: object, option: str) -> _E:
-    try:
-        return kind(value)
-    except ValueError:
-        choices = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
-        text = f"{option}= is one of {choices}, not {value!r}"
-        raise UsageError(text) from None
-
-
-def _authorize(value: object) -> Any:
-    if value is _OMITTED:
-        return None
-    if callable(value):
-        return value
-    text = f"authorize= takes a PeerPolicy or a function of a PeerIdentity, not {type(value).__name__}"
-    raise UsageError(text)
-
-
-def _names(value: object, option: str) -> tuple[str, ...]:
-    if isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value):
-        return tuple(value)
-    text = f"{option}= takes a list of names, for instance [{'h2' if option == 'alpn' else 'api.example'!r}], not {value!r}"
-    raise UsageError(text)
-
-
-def _alpn(value: object) -> tuple[str, ...]:
-    names = _names(value, "alpn")
-    for name in names:
-        if not name.isascii() or len(name) > 255:  # noqa: PLR2004 - RFC 7301, 3.1: a one-byte length
-            text = f"alpn= names are ASCII and at most 255 bytes long, not {name!r}"
-            raise UsageError(text)
-    return names
-
-
-def _hosts(value: object) -> tuple[str, ...]:
-    names = []
-    for name in _names(value, "hosts"):
-        bare = name.removeprefix("*.").rstrip(".")
-        if "*" in bare or "/" in bare or not bare:
-            text = f"hosts= lists host names such as 'api.example' or '*.example', not {name!r}"
-            raise UsageError(text)
-        try:
-            encoded = bare.encode("idna").decode("ascii").lower()
-        except UnicodeError as fault:
-            text = f"hosts= lists host names, and {name!r} is none: {fault}"
-            raise UsageError(text) from fault
-        names.append(("*." if name.startswith("*.") else "") + encoded)
-    return tuple(names)
-
-
-def _moment(at: object) -> datetime:
-    if at is None:
-        return datetime.now(UTC)
-    if isinstance(at, datetime) and at.tzinfo is not None:
-        return at
-    text = f"at= takes an aware datetime, for instance datetime.now(UTC) + timedelta(days=30), not {at!r}"
-    raise UsageError(text)
-
-
 @functools.lru_cache(maxsize=64)
 def _knows_ciphers(cipher_string: str) -> bool:
-    context = _ssl._SSLContext(int(ssl.PROTOCOL_TLS_SERVER))  # noqa: SLF001 - as in _handshake.generation
+    context = _ssl._SSLContext(int(ssl.PROTOCOL_TLS_SERVER))
     try:
         context.set_ciphers(cipher_string)
     except ssl.SSLError:

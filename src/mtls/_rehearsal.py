@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mtls._handshake import trace as tracing
 from mtls._handshake.connection import ATTACHED, attach
-from mtls._handshake.loopback import Side, join
+from mtls._handshake.loopback import Side, connected, join
 from mtls._handshake.peer import PeerIdentity, identity_of
 from mtls._handshake.trace import Direction, Trace, TraceEvent
 from mtls._model import Evidence, HandshakeStep, Phase
@@ -21,6 +21,7 @@ from mtls.errors import HandshakeError, UsageError
 
 if TYPE_CHECKING:
     from mtls._handshake.connection import Connection
+    from mtls._handshake.context import TLSContext
 
 _S = HandshakeStep
 _TWO_WAY_ONLY = frozenset({_S.CLIENT_CERTIFICATE, _S.SERVER_VERIFIES_CLIENT})
@@ -42,8 +43,8 @@ class HandshakeSide:
 class Handshake:
     """One handshake and how it went. ``print`` it to see the picture.
 
-    ``ok`` says whether both sides were satisfied and exchanged data; ``failed_step`` is ``None`` then, and where nothing
-    tells. ``completed`` is the set of steps that were done, ``skipped`` those that one-way TLS does not have.
+    ``ok`` says whether both sides were satisfied and exchanged data; ``failed_step`` is ``None`` then, and where
+    nothing tells. ``completed`` is the set of steps that were done, ``skipped`` those that one-way TLS does not have.
     """
 
     client: HandshakeSide
@@ -75,7 +76,7 @@ class Handshake:
         return self.error.step if isinstance(self.error, HandshakeError) else None
 
     def raise_for_failure(self) -> None:
-        """Raise the error of the side that knows best, with the picture as a note; nothing if the handshake is ``ok``."""
+        """Raise the error of the side that knows best, with the picture as a note; nothing if ``ok``."""
         error = self.error
         if error is not None:
             error.add_note(str(self))
@@ -94,29 +95,34 @@ class Handshake:
 def rehearse(client: ClientProfile, server: ServerProfile, *, hostname: str | None = "localhost") -> Handshake:
     """Run a real handshake between two profiles in memory: no port, no file, a few milliseconds.
 
-    Each side then sends a few bytes, so that a refusal that TLS 1.3 delivers late is heard. ``hostname`` is the name the
-    client asks for. Both sides run with this interpreter's OpenSSL, so it shows what the two profiles do to each other,
-    not what another TLS library would. Raises :class:`ConfigurationError` if a profile has errors of its own, and
-    :class:`UsageError` for a profile of the wrong role; a refused handshake is a result, not an exception.
+    Each side then sends a few bytes, so that a refusal that TLS 1.3 delivers late is heard. ``hostname`` is the name
+    the client asks for. Both sides run with this interpreter's OpenSSL, so it shows what the two profiles do to each
+    other, not what another TLS library would. Raises :class:`ConfigurationError` if a profile has errors of its own,
+    and :class:`UsageError` for a profile of the wrong role; a refused handshake is a result, not an exception.
     """
+    near, far = join(*_contexts(client, server), server_hostname=hostname)
+    return _observe(client, server, near, far, hostname)
+
+
+def handshake_over_socket(client: ClientProfile, server: ServerProfile, *, hostname: str) -> Handshake:
+    """The same over a real socket on the loopback interface; raises like :func:`rehearse`."""
+    with connected(*_contexts(client, server), server_hostname=hostname) as (near, far):
+        return _observe(client, server, near, far, hostname)
+
+
+def _contexts(client: ClientProfile, server: ServerProfile) -> tuple[TLSContext, TLSContext]:
     for profile, kind in ((client, ClientProfile), (server, ServerProfile)):
         if not isinstance(profile, kind):
-            text = f"rehearse() takes a ClientProfile and a ServerProfile, in this order; got {type(profile).__name__}"
+            text = f"a rehearsal takes a ClientProfile and a ServerProfile, in this order; got {type(profile).__name__}"
             raise UsageError(text)
-    contexts = [
-        profile._traced_context() if tracing.available() else profile.ssl_context()  # noqa: SLF001 - one library
-        for profile in (client, server)
-    ]
-    near, far = join(*contexts, server_hostname=hostname)
-    return observe(client, server, near, far, hostname)
+    if tracing.available():
+        return client._traced_context(), server._traced_context()
+    return client.ssl_context(), server.ssl_context()
 
 
-def observe(
-    client: ClientProfile, server: ServerProfile, near: Side, far: Side, hostname: str | None
-) -> Handshake:
-    """Make the result of two sides that have run."""
-    real = near.tls._sslobj  # noqa: SLF001 - the C object still answers after a failure
-    cipher = real.cipher() or far.tls._sslobj.cipher()  # noqa: SLF001 - the same
+def _observe(client: ClientProfile, server: ServerProfile, near: Side, far: Side, hostname: str | None) -> Handshake:
+    real = near.tls._sslobj
+    cipher = real.cipher() or far.tls._sslobj.cipher()
     certificate_asked = _saw(near, "CertificateRequest", Direction.RECEIVED)
     skipped = frozenset() if _client_certificate_matters(server, far, asked=certificate_asked) else _TWO_WAY_ONLY
     return Handshake(
@@ -169,10 +175,10 @@ def _side(side: Side) -> HandshakeSide:
     error = side.error
     attached = getattr(error, ATTACHED, None)
     if isinstance(error, OSError) and not isinstance(error, HandshakeError) and attached is None:
-        connection: Connection = side.tls._mtls  # noqa: SLF001 - our own class
-        attach(error, connection.error(error, side.tls._sslobj, phase=Phase.FIRST_READ))  # noqa: SLF001 - our own class
+        connection: Connection = side.tls._mtls
+        attach(error, connection.error(error, side.tls._sslobj, phase=Phase.FIRST_READ))
     verified = side.finished and side.tls.context.profile.truststore is not None
-    peer = identity_of(side.tls._sslobj) if verified and error is None else None  # noqa: SLF001 - our own class
+    peer = identity_of(side.tls._sslobj) if verified and error is None else None
     return HandshakeSide(error=error, peer=peer, trace=tuple(_trace(side).events))
 
 
@@ -181,6 +187,4 @@ def _saw(side: Side, name: str, direction: Direction) -> bool:
 
 
 def _trace(side: Side) -> Trace:
-    return side.tls._mtls.trace or Trace()  # noqa: SLF001 - our own class
-
-
+    return side.tls._mtls.trace or Trace()

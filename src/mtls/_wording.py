@@ -7,17 +7,19 @@ certificate are bounded and escaped.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cryptography import x509
 
 from mtls import _certificate
 from mtls._model import Evidence, FailureReason, HandshakeStep, Phase, Role, Side
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
     from mtls.errors import HandshakeError
 
 _F = FailureReason
+_SHOWN = 5
+"""More names than this do not fit a line."""
 
 _WHY = {
     _F.NOT_TLS: "what it sent is no TLS",
@@ -52,12 +54,12 @@ _WHY = {
 }
 
 _TO_US = {
-    _F.UNKNOWN_CA: "Ask the other side to trust the issuer of our certificate, or get a certificate from a CA it trusts; "
-    "if we send only the leaf, add the intermediates to the keystore.",
+    _F.UNKNOWN_CA: "Ask the other side to trust the issuer of our certificate, or get one from a CA that it trusts; if "
+    "we send only the leaf, add the intermediates to the keystore.",
     _F.EXPIRED: "Renew our certificate.",
     _F.REVOKED: "Our certificate has been revoked: get a new one with a new key.",
-    _F.CERTIFICATE_REJECTED: "Check our certificate with profile.check(), and ask the other side which CA, EKU and names "
-    "it accepts; this alert does not tell.",
+    _F.CERTIFICATE_REJECTED: "Check our certificate with profile.check(), and ask the other side which CA, EKU and "
+    "names it accepts; this alert does not tell.",
     _F.BAD_SIGNATURE: "Check that our key belongs to our certificate, and that the other side accepts its algorithm.",
     _F.NOT_AUTHORIZED: "Ask the other side to admit the names in our certificate.",
 }
@@ -138,23 +140,6 @@ def hint(error: HandshakeError) -> str:
     return _TO_US.get(error.failure) or "Have the certificate issued anew by a CA that follows RFC 5280."
 
 
-def certificate_facts(encoded: bytes | None) -> dict[str, Any] | None:
-    """A certificate in a log line: bounded, escaped, no key."""
-    if encoded is None:
-        return None
-    certificate = _certificate.parse(encoded)
-    if certificate is None:
-        return {"subject": None, "size": len(encoded)}
-    return {
-        "subject": _certificate.label(certificate),
-        "issuer": _certificate.name(certificate.issuer),
-        "serial_number": f"{certificate.serial_number:x}",
-        "not_before": certificate.not_valid_before_utc.isoformat(),
-        "not_after": certificate.not_valid_after_utc.isoformat(),
-        "sha256": _certificate.fingerprint(certificate),
-    }
-
-
 def _nothing_shown(error: HandshakeError) -> str:
     if error.role is Role.SERVER:
         return f"{_peer(error)} sent no certificate, and we require one"
@@ -184,6 +169,8 @@ def _why_refused(error: HandshakeError) -> str:
         return f"{name} begins on {_certificate.when(begins)}, in {_certificate.distance(begins - now)}"
     if error.failure is _F.HOSTNAME_MISMATCH:
         return f"{name} is not valid for {error.server_hostname!r}; {_names(certificate)}"
+    if error.failure is _F.WRONG_EKU and error.role is not None:
+        return f"{name} {_allowed(certificate)}, and a {error.role.other.value} needs {error.role.other.eku}"
     if error.failure is _F.UNKNOWN_CA:
         top = (error.peer_chain or (certificate,))[-1]
         sent = len(error.peer_chain)
@@ -205,10 +192,11 @@ def _peer_refused(error: HandshakeError) -> str:
 
 
 def _transport(error: HandshakeError) -> str:
-    moment = {
-        HandshakeStep.CLIENT_HELLO: "before a ClientHello arrived",
-        HandshakeStep.SERVER_HELLO: "right after our ClientHello",
-    }.get(error.step, "during the handshake")  # type: ignore[call-overload] # None is a key that is not there
+    moment = "during the handshake"
+    if error.step is HandshakeStep.CLIENT_HELLO:
+        moment = "before a ClientHello arrived"
+    elif error.step is HandshakeStep.SERVER_HELLO:
+        moment = "right after our ClientHello"
     if error.phase is not Phase.HANDSHAKE:
         moment = "after data had arrived" if error.step is HandshakeStep.APPLICATION_DATA else "before any data arrived"
     did = {
@@ -240,12 +228,20 @@ def _with_end(certificate: x509.Certificate) -> str:
     end, now = certificate.not_valid_after_utc, datetime.now(UTC)
     if now > end:
         return f"{_certificate.label(certificate)} (expired {end:%Y-%m-%d}, {_certificate.distance(now - end)} ago)"
-    return f"{_certificate.label(certificate)} (valid until {end:%Y-%m-%d}, issued by {_certificate.name(certificate.issuer)})"
+    issuer = _certificate.name(certificate.issuer)
+    return f"{_certificate.label(certificate)} (valid until {end:%Y-%m-%d}, issued by {issuer})"
+
+
+def _allowed(certificate: x509.Certificate) -> str:
+    usages = _certificate.extension(certificate, x509.ExtendedKeyUsage)
+    if usages is None:
+        return "has a key usage that does not fit"
+    return f"allows {_certificate.eku_names(usages)} only"
 
 
 def _names(certificate: x509.Certificate) -> str:
     names = [_certificate.printable(name) for name in _certificate.subject_alternative_names(certificate)]
     if not names:
         return "it has no subjectAltName, and a common name is never matched"
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""  # noqa: PLR2004 - what fits a line
-    return f"its names are {', '.join(names[:5])}{more}"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"its names are {', '.join(names[:_SHOWN])}{more}"

@@ -99,15 +99,15 @@ class TruststoreError(_SourceError):
 class ChainError(MTLSError):
     """A chain that does not verify.
 
-    ``findings`` holds every fault, the most telling first; ``failure``, ``certificate`` and ``position`` (0 is the leaf)
-    are those of the first one; ``verify_code`` is OpenSSL's ``X509_V_ERR_*`` number, 0 where OpenSSL was not asked.
+    ``findings`` holds every fault, the most telling first; ``failure``, ``certificate`` and ``position`` (0 is the
+    leaf) are those of the first one; ``verify_code`` is OpenSSL's ``X509_V_ERR_*`` number, 0 where it was not asked.
     """
 
     def __init__(self, findings: Sequence[Finding], *, verify_code: int = 0) -> None:
         if not findings:
             text = "a ChainError needs at least one finding"
             raise ValueError(text)
-        self.findings = tuple(findings)
+        self.findings: tuple[Finding, ...] = tuple(findings)
         self.verify_code = verify_code
         super().__init__(self.findings)
 
@@ -211,7 +211,7 @@ class HandshakeError(MTLSError, ssl.SSLError):
         self.server_hostname = server_hostname
         self.peer_address = peer_address
         self.detail = detail
-        self.findings = tuple(findings)
+        self.findings: tuple[Finding, ...] = tuple(findings)
         self.reason = reason  # type: ignore[assignment] # typeshed has str; OpenSSL leaves it None for some errors
         self.library = library  # type: ignore[assignment] # the same
         self.verify_code = verify_code
@@ -238,12 +238,12 @@ class HandshakeError(MTLSError, ssl.SSLError):
     @property
     def hint(self) -> str:
         """What to do next, in one or two sentences."""
-        from mtls._wording import hint  # noqa: PLC0415 - the text is derived only when somebody reads it
+        from mtls._wording import hint
 
         return hint(self)
 
     def __str__(self) -> str:
-        from mtls._wording import sentence  # noqa: PLC0415 - the text is derived only when somebody reads it
+        from mtls._wording import sentence
 
         return sentence(self)
 
@@ -253,35 +253,9 @@ class HandshakeError(MTLSError, ssl.SSLError):
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form, version 1: no secrets, certificates by label, serial number, end date and fingerprint."""
-        from mtls._wording import certificate_facts  # noqa: PLC0415 - only when somebody asks
+        from mtls._record import record
 
-        return {
-            "version": 1,
-            "error": type(self).__name__,
-            "message": str(self),
-            "step": None if self.step is None else int(self.step),
-            "step_name": None if self.step is None else self.step.name,
-            "side": self.side and self.side.value,
-            "role": self.role and self.role.value,
-            "failure": self.failure.value,
-            "alert": self.alert,
-            "evidence": self.evidence.value,
-            "phase": self.phase.value,
-            "tls_version": self.tls_version,
-            "server_hostname": self.server_hostname,
-            "peer_address": self.peer_address,
-            "certificate": certificate_facts(self._certificate),
-            "local_certificate": certificate_facts(self._local_certificate),
-            "peer_chain": [certificate_facts(encoded) for encoded in self._peer_chain[:_LISTED]],
-            "hint": self.hint,
-            "findings": [finding.to_dict() for finding in self.findings[:_LISTED]],
-            "openssl": {
-                "reason": self.reason,
-                "library": self.library,
-                "verify_code": self.verify_code,
-                "verify_message": self.verify_message,
-            },
-        }
+        return record(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_handshake_error, (type(self), self.args, self._fields())
@@ -298,14 +272,10 @@ class HandshakeError(MTLSError, ssl.SSLError):
         }
 
 
-_LISTED = 10
-"""How many certificates and findings ``to_dict`` lists: a hostile peer cannot flood a log."""
-
-
 def _parsed(encoded: bytes | None) -> x509.Certificate | None:
     if encoded is None:
         return None
-    from mtls._certificate import parse  # noqa: PLC0415 - errors cost no import of cryptography until they are read
+    from mtls._certificate import parse
 
     return parse(encoded)
 

@@ -22,7 +22,7 @@ def check_policy(policy: TLSPolicy, role: Role, keystore: Keystore | None) -> li
     return [*_versions(policy), *_level(policy), *_suites(policy, role, keystore)]
 
 
-def check_unused(one_way: bool, given: Iterable[str]) -> list[Finding]:  # noqa: FBT001 - a fact, not a switch
+def check_unused(given: Iterable[str], *, one_way: bool) -> list[Finding]:
     """Options that only a verified peer makes sense of, given to a server that verifies none."""
     if not one_way:
         return []

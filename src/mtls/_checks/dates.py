@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
-from cryptography import x509
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from mtls._certificate import distance, label, when
 from mtls._model import FailureReason, Finding, HandshakeStep, Severity
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from cryptography import x509
 
 _SOON = timedelta(days=14)
 _SOON_SHARE = 3

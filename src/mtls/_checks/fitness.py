@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from mtls._certificate import extension, is_ca, is_self_issued, label, name, subject_alternative_names
+from mtls._certificate import (
+    EKU_OIDS,
+    eku_names,
+    extension,
+    is_ca,
+    is_self_issued,
+    label,
+    name,
+    subject_alternative_names,
+)
 from mtls._checks.dates import check_dates
 from mtls._checks.strength import check_strength
 from mtls._model import AnchorKind, ChainRules, EKUPolicy, FailureReason, Finding, Role, Severity
@@ -19,19 +28,8 @@ if TYPE_CHECKING:
     from mtls._credentials.truststore import Truststore
     from mtls._policy import TLSPolicy
 
-_EKU_OIDS = {Role.CLIENT: x509.ExtendedKeyUsageOID.CLIENT_AUTH, Role.SERVER: x509.ExtendedKeyUsageOID.SERVER_AUTH}
-_EKU_NAMES = {
-    x509.ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
-    x509.ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
-    x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "anyExtendedKeyUsage",
-    x509.ExtendedKeyUsageOID.CODE_SIGNING: "codeSigning",
-    x509.ExtendedKeyUsageOID.EMAIL_PROTECTION: "emailProtection",
-    x509.ExtendedKeyUsageOID.TIME_STAMPING: "timeStamping",
-    x509.ExtendedKeyUsageOID.OCSP_SIGNING: "OCSPSigning",
-}
 
-
-def check_keystore(
+def check_keystore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
     keystore: Keystore,
     role: Role,
     *,
@@ -82,8 +80,8 @@ def _extended_key_usage(
             presented="none",
             **common,  # type: ignore[arg-type] # the four keywords fit their fields
         )
-    elif _EKU_OIDS[role] not in present:
-        uses = ", ".join(_EKU_NAMES.get(oid, oid.dotted_string) for oid in present)
+    elif EKU_OIDS[role] not in present:
+        uses = eku_names(present)
         remedy = f"ask the CA for a certificate with {role.eku}"
         if role is Role.CLIENT and position == 0:
             remedy += "; public CAs stopped issuing it in 2026, so it has to be a private CA"
@@ -152,8 +150,8 @@ def _strict_form(certificate: x509.Certificate, role: Role, position: int) -> It
             failure=FailureReason.MISSING_EXTENSION,
             severity=Severity.WARNING,
             step=role.verified_at,
-            message=f"{label(certificate)} has no {' and no '.join(missing)}; peers that read RFC 5280 strictly (Python "
-            "3.13) refuse it",
+            message=f"{label(certificate)} has no {' and no '.join(missing)}; peers that read RFC 5280 strictly "
+            "(Python 3.13) refuse it",
             remedy="ask the CA for a certificate that has it",
             certificate=certificate,
             position=position,
@@ -167,7 +165,7 @@ def _names(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
             failure=FailureReason.HOSTNAME_MISMATCH,
             severity=Severity.WARNING,
             step=role.verified_at,
-            message=f"leaf {label(leaf)} has no subjectAltName, so no client can match the name it asked for (RFC 9525)",
+            message=f"leaf {label(leaf)} has no subjectAltName, so no client finds the name it asked for (RFC 9525)",
             remedy="ask the CA for a certificate with the server's names in the subjectAltName",
             certificate=leaf,
             position=0,

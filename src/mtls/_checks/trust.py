@@ -40,7 +40,7 @@ def check_truststore(
         return [_empty(step)]
     # to know the public CAs certifi has to be read, which only a server or a large truststore is worth
     worth_it = role is Role.SERVER or len(truststore) > _LISTED
-    public = truststore._public_anchors() if worth_it else ()  # noqa: SLF001 - one library
+    public = truststore._public_anchors() if worth_it else ()
     findings: list[Finding] = []
     unusable: dict[x509.Certificate, list[Finding]] = {}
     for anchor in truststore:
@@ -100,9 +100,7 @@ def _leaf_as_anchor(anchor: x509.Certificate, kind: AnchorKind, step: HandshakeS
         )
 
 
-def _form(
-    anchor: x509.Certificate, kind: AnchorKind, rules: ChainRules, step: HandshakeStep
-) -> Iterator[Finding]:
+def _form(anchor: x509.Certificate, kind: AnchorKind, rules: ChainRules, step: HandshakeStep) -> Iterator[Finding]:
     """What strict chain checking refuses in a CA (X509_V_FLAG_X509_STRICT)."""
     if kind is AnchorKind.LEAF or rules is not ChainRules.STRICT:
         return
@@ -122,7 +120,7 @@ def _form(
         failure=failure,
         severity=Severity.ERROR,
         step=step,
-        message=f"trust anchor {label(anchor)} has no {missing}; under strict chain rules (RFC 5280) OpenSSL refuses it",
+        message=f"trust anchor {label(anchor)} has no {missing}; under strict rules (RFC 5280) OpenSSL refuses it",
         remedy="have the CA certificate issued anew, or ask for chain_rules=ChainRules.LENIENT by name",
         certificate=anchor,
         required=missing,
@@ -141,7 +139,7 @@ def _revocation(
         if end is not None and end < now:
             yield _crl(
                 FailureReason.CRL_EXPIRED,
-                f"the CRL of {name(crl.issuer)} was to be renewed by {when(end)}: every certificate of that CA is refused",
+                f"the CRL of {name(crl.issuer)} was to be renewed by {when(end)}: what that CA issued is refused",
                 "fetch the current CRL",
                 step,
                 Severity.WARNING if len(truststore.crls) > 1 else Severity.ERROR,
@@ -157,7 +155,7 @@ def _revocation(
     for anchor in missing[:_LISTED]:
         yield _crl(
             FailureReason.CRL_MISSING,
-            f"there is no fresh CRL of {label(anchor)}: with revocation={revocation.value} its certificates are refused",
+            f"there is no fresh CRL of {label(anchor)}: with revocation={revocation.value} what it issued is refused",
             "give its CRL with crls=, or ask for revocation=Revocation.OFF by name",
             step,
             Severity.ERROR if none_at_all else Severity.WARNING,
@@ -165,7 +163,7 @@ def _revocation(
         )
 
 
-def _crl(  # noqa: PLR0913, PLR0917 - one argument for each field that differs
+def _crl(
     failure: FailureReason,
     message: str,
     remedy: str,
@@ -173,9 +171,7 @@ def _crl(  # noqa: PLR0913, PLR0917 - one argument for each field that differs
     severity: Severity,
     anchor: x509.Certificate | None = None,
 ) -> Finding:
-    return Finding(
-        failure=failure, severity=severity, step=step, message=message, remedy=remedy, certificate=anchor
-    )
+    return Finding(failure=failure, severity=severity, step=step, message=message, remedy=remedy, certificate=anchor)
 
 
 def _softened(finding: Finding) -> Finding:

@@ -16,13 +16,11 @@ from mtls._handshake.peer import PeerIdentity, PeerPolicy, identity_of
 from mtls._model import EKUPolicy, FailureReason, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from mtls._handshake.generation import Settings
 
 _log = logging.getLogger("mtls")
-_EKU_OIDS = {Role.CLIENT: x509.ExtendedKeyUsageOID.CLIENT_AUTH, Role.SERVER: x509.ExtendedKeyUsageOID.SERVER_AUTH}
 
 Refusal = tuple[FailureReason, str, bytes | None]
 
@@ -35,7 +33,7 @@ def refusal(settings: Settings, real: Any, now: datetime) -> Refusal | None:
         peer = identity_of(real)
     except ValueError:
         text = "its certificate cannot be read, so the rules of the profile cannot be applied to it"
-        return FailureReason.MALFORMED, text, real.getpeercert(True)  # noqa: FBT003 - the signature of ssl
+        return FailureReason.MALFORMED, text, real.getpeercert(True)
     if peer is None:
         return None  # ClientAuth.OPTIONAL and no certificate: there is nobody to ask about
     leaf = _certificate.der(peer.certificate)
@@ -43,17 +41,6 @@ def refusal(settings: Settings, real: Any, now: datetime) -> Refusal | None:
         if rule is not None:
             return *rule, leaf
     return None
-
-
-def out_of_date(chain: Sequence[bytes], now: datetime) -> bytes | None:
-    """The first certificate of ``chain`` that is not valid at ``now``; the leaf where none can be found."""
-    for encoded in chain:
-        certificate = _certificate.parse(encoded)
-        if certificate is not None and not (
-            certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
-        ):
-            return encoded
-    return chain[0] if chain else None
 
 
 def _resumed_out_of_date(peer: PeerIdentity, now: datetime) -> tuple[FailureReason, str] | None:
@@ -71,20 +58,20 @@ def _eku(settings: Settings, peer: PeerIdentity) -> tuple[FailureReason, str] | 
     present = _certificate.extension(peer.certificate, x509.ExtendedKeyUsage)
     if present is None:
         return FailureReason.WRONG_EKU, f"it has no extended key usage, and this profile requires {wanted.eku}"
-    if _EKU_OIDS[wanted] not in present:
+    if _certificate.EKU_OIDS[wanted] not in present:
         return FailureReason.WRONG_EKU, f"its extended key usage does not include {wanted.eku}"
     return None
 
 
 def _identity(settings: Settings, peer: PeerIdentity) -> tuple[FailureReason, str] | None:
-    if settings.role is Role.CLIENT and isinstance(settings.server_identity, PeerPolicy):
-        if settings.server_identity(peer) is not True:
-            return FailureReason.NOT_AUTHORIZED, f"{peer!r} is not {settings.server_identity!r}"
+    wanted = settings.server_identity
+    if settings.role is Role.CLIENT and isinstance(wanted, PeerPolicy) and wanted(peer) is not True:
+        return FailureReason.NOT_AUTHORIZED, f"{peer!r} is not {wanted!r}"
     if settings.authorize is None:
         return None
     try:
         admitted = settings.authorize(peer)
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - whatever it raises, it did not admit
         _log.exception("authorize= raised, so the peer is refused")
         return FailureReason.NOT_AUTHORIZED, f"authorize= raised {type(fault).__name__} for {peer!r}"
     if admitted is not True:

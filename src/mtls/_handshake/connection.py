@@ -12,8 +12,8 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mtls._handshake.staging import leaf_der
 from mtls._handshake.diagnosis import Diagnosis, Observation, diagnose
+from mtls._handshake.staging import leaf_der
 from mtls._model import EKUPolicy, Evidence, FailureReason, Phase, Role, ServerIdentity, Side
 from mtls.errors import HandshakeError, HandshakeTimeoutError, PeerVerificationError
 
@@ -56,7 +56,7 @@ class Connection:
             real.session_reused or settings.authorize is not None or named_server or settings.eku is EKUPolicy.REQUIRED
         ):
             return
-        from mtls._handshake import admission  # noqa: PLC0415 - plain profiles need no cryptography here
+        from mtls._handshake import admission
 
         refusal = admission.refusal(settings, real, datetime.now(UTC))
         if refusal is not None:
@@ -86,7 +86,7 @@ class Connection:
             return None
         try:
             return self._explained(cause, real, phase, data_received=data_received)
-        except Exception:  # a fault in the explanation must not hide what happened
+        except Exception:  # noqa: BLE001 - a fault in the explanation must not hide what happened
             _log.exception("the failure of a connection could not be explained")
             return HandshakeError(
                 *cause.args, failure=FailureReason.PEER_ERROR, phase=phase, evidence=Evidence.INFERRED
@@ -152,11 +152,9 @@ class Connection:
     def _culprit(self, found: Diagnosis, chain: tuple[bytes, ...]) -> bytes | None:
         """The certificate that the failure is about: one of the peer's if we refused it, ours if the peer did."""
         if found.side is Side.LOCAL and found.step is self.settings.role.other.verified_at:
-            if found.failure in {FailureReason.EXPIRED, FailureReason.NOT_YET_VALID}:
-                from mtls._handshake import admission  # noqa: PLC0415 - only where dates failed
+            from mtls._handshake.culprit import culprit
 
-                return admission.out_of_date(chain, datetime.now(UTC))
-            return chain[0] if chain else None
+            return culprit(chain, found.failure, self.settings.role.other, datetime.now(UTC))
         if found.side is Side.PEER and found.step is self.settings.role.verified_at and self.settings.keystore:
             return leaf_der(self.settings.keystore)
         return None
@@ -188,5 +186,3 @@ def attach(cause: BaseException, explanation: HandshakeError | None) -> None:
 def names_the_cause(error: HandshakeError | None) -> bool:
     """Whether the peer or our own OpenSSL said what was wrong, rather than the transport just ending."""
     return error is not None and error.evidence is Evidence.OBSERVED
-
-

@@ -2,9 +2,10 @@
 
 Theory of operation. The object that libraries hold is an empty, sealed shell; its pair ``_wrap_socket``/``_wrap_bio``,
 which every way of making a connection ends in (``accept`` and a late ``connect`` too), hands the work to an OpenSSL
-context of the current generation. A reload builds and proves a new generation and swaps one reference. Setters pass what
-is already so or stricter (urllib3 and httpcore assign on every connection) and raise for the rest. It is a guard, not a
-wall: ``ssl.SSLContext.load_verify_locations(context, ...)`` called unbound reaches the shell, which serves nothing.
+context of the current generation. A reload builds and proves a new generation and swaps one reference. Setters pass
+what is already so or stricter (urllib3 and httpcore assign on every connection) and raise for the rest. It is a guard,
+not a wall: ``ssl.SSLContext.load_verify_locations(context, ...)``, called unbound, reaches the shell, which serves
+nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from __future__ import annotations
 import _ssl
 import ssl
 import threading
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from mtls._handshake.connection import Connection
 from mtls._handshake.following import ContextStatus, Follower, Reload
 from mtls._handshake.generation import Generation, Narrowing, Settings
-from mtls._handshake.hooks import Unfinished
 from mtls._handshake.hostnames import dns_name_matches
 from mtls._handshake.seal import Sealed
+from mtls._handshake.standins import Unfinished
 from mtls._handshake.trace import Trace
 from mtls._model import Role
 from mtls.errors import UsageError
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _RealSSLContext: type[ssl.SSLContext] = next(kind for kind in ssl.SSLContext.__mro__ if kind.__module__ == "ssl")
 
 _ALPN_LENGTH = 255
+_HOSTNAME_PLACE = 2
+"""Of ``server_hostname`` behind ``server_side`` in ``ssl.SSLContext.wrap_socket``."""
 
 
 class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # the class is found at run time, see above
@@ -81,9 +84,9 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             _lock=threading.Lock(),
             _status=ContextStatus.first(),
         )
-        return self  # type: ignore[return-value] # __new__ of the C class is typed as the C class
+        return self
 
-    def __new__(cls, *_: Any, **__: Any) -> TLSContext:  # noqa: PYI034 - it never returns
+    def __new__(cls, *_: Any, **__: Any) -> Self:
         text = "a TLSContext comes from profile.ssl_context(), which checks it first"
         raise UsageError(text)
 
@@ -114,7 +117,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             try:
                 profile, settings = self._rebuild()
                 successor = Generation(settings)
-                from mtls._handshake import proof  # noqa: PLC0415 - only a reload needs it
+                from mtls._handshake import proof
 
                 proof.prove(settings, successor)
             except Exception as fault:
@@ -132,23 +135,34 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
 
     # --- making connections ---
 
-    def wrap_socket(self, sock: Any, server_side: bool = False, *args: Any, **options: Any) -> Any:  # noqa: FBT001, FBT002 - ssl
+    def wrap_socket(self, sock: Any, server_side: bool = False, *args: Any, **options: Any) -> Any:
         """As :meth:`ssl.SSLContext.wrap_socket`. Raises :class:`UsageError`, and leaves ``sock`` open, for the wrong
         role, a missing name, and a name that ``hosts=`` does not list.
         """
-        hostname = options.get("server_hostname") if len(args) < 3 else args[2]  # noqa: PLR2004 - its place in ssl
+        hostname = options.get("server_hostname") if len(args) <= _HOSTNAME_PLACE else args[_HOSTNAME_PLACE]
         self._admit(server_side=server_side, hostname=hostname)
         return super().wrap_socket(sock, server_side, *args, **options)
 
     def wrap_bio(
-        self, incoming: Any, outgoing: Any, server_side: bool = False, server_hostname: Any = None, session: Any = None  # noqa: FBT001, FBT002 - ssl
+        self,
+        incoming: Any,
+        outgoing: Any,
+        server_side: bool = False,
+        server_hostname: Any = None,
+        session: Any = None,
     ) -> Any:
         """As :meth:`ssl.SSLContext.wrap_bio`. Raises :class:`UsageError` like :meth:`wrap_socket`."""
         self._admit(server_side=server_side, hostname=server_hostname)
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
     def _wrap_socket(
-        self, sock: Any, server_side: bool, server_hostname: Any = None, *, owner: Any = None, session: Any = None  # noqa: FBT001 - ssl
+        self,
+        sock: Any,
+        server_side: bool,
+        server_hostname: Any = None,
+        *,
+        owner: Any = None,
+        session: Any = None,
     ) -> Any:
         self._admit(server_side=server_side, hostname=server_hostname)
         return self._begin("_wrap_socket", (sock, server_side, server_hostname), owner or sock, session)
@@ -157,7 +171,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
         self,
         incoming: Any,
         outgoing: Any,
-        server_side: bool,  # noqa: FBT001 - the signature of ssl
+        server_side: bool,
         server_hostname: Any = None,
         *,
         owner: Any = None,
@@ -182,14 +196,16 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
         connection = Connection(self, generation.settings, number, arguments[-1])
         if self._traced:
             connection.trace = Trace()
-        owner._mtls = connection  # noqa: SLF001 - our own classes; others only lose the translation of late failures
+        owner._mtls = connection
         return Unfinished(real, owner, connection)
 
     def _admit(self, *, server_side: bool, hostname: Any) -> None:
         role = self._generation.settings.role
         if server_side is not (role is Role.SERVER):
             made, asked = role.value, (Role.SERVER if server_side else Role.CLIENT).value
-            text = f"this context was made for the {made} side and is used on the {asked} side: use TLSProfile.{asked}()"
+            text = (
+                f"this context was made for the {made} side and is used on the {asked} side: use TLSProfile.{asked}()"
+            )
             raise UsageError(text)
         if role is Role.SERVER:
             return
@@ -239,7 +255,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
 
     # --- the seal ---
 
-    @property
+    @property  # type: ignore[misc] # read-only on purpose
     def __class__(self) -> Any:
         """``isinstance(context, ssl.SSLContext)`` holds even after another library has replaced that name."""
         return TLSContext if ssl.SSLContext is _RealSSLContext else ssl.SSLContext

@@ -1,8 +1,8 @@
 """Which step a failure belongs to, who refused and why: the rules that read the evidence.
 
 Theory of operation: every rule is a pure function of an :class:`Observation`, what the connection still knows after it
-failed. An alert or an error of our own OpenSSL is *observed*; a close, a reset or a silence is at best *inferred*. Where
-the evidence does not tell the step it stays ``None``: never a guess.
+failed. An alert or an error of our own OpenSSL is *observed*; a close, a reset or a silence is at best *inferred*.
+Where the evidence does not tell the step it stays ``None``: never a guess.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ def explain(exc: BaseException) -> MTLSError | None:
     """The :class:`MTLSError` inside ``exc``, or what can honestly be said of a bare :class:`ssl.SSLError` in it.
 
     Looks through ``__cause__``, ``__context__``, ``args``, exception groups and the attributes in which HTTP libraries
-    keep what they wrap; cycles are safe. An error of ours comes first, then what was attached to an exception that had to
-    pass unchanged, then a bare ``ssl.SSLError``: of that neither our role nor our certificate is known, so ``step`` is
-    often ``None``. Returns ``None`` where nothing is about TLS.
+    keep what they wrap; cycles are safe. An error of ours comes first, then what was attached to an exception that had
+    to pass unchanged, then a bare ``ssl.SSLError``: of that neither our role nor our certificate is known, so ``step``
+    is often ``None``. Returns ``None`` where nothing is about TLS.
     """
     found = list(_inside(exc))
     ours = [each for each in found if isinstance(each, MTLSError)]

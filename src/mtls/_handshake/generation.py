@@ -97,7 +97,7 @@ class Generation:
                     for name, value in narrowing:
                         setattr(found, name, value)
                     if traced:
-                        found._msg_callback = trace.callback  # noqa: SLF001 - private, see trace.available
+                        found._msg_callback = trace.callback  # type: ignore[attr-defined] # not in typeshed
                     self._contexts[key] = found
         return found
 
@@ -105,25 +105,25 @@ class Generation:
 def build(settings: Settings, alpn: tuple[str, ...]) -> _ssl._SSLContext:
     """A fresh OpenSSL context. Raises :class:`ssl.SSLError` for what this OpenSSL refuses."""
     protocol = ssl.PROTOCOL_TLS_CLIENT if settings.role is Role.CLIENT else ssl.PROTOCOL_TLS_SERVER
-    context = _ssl._SSLContext(int(protocol))  # noqa: SLF001 - see the module's theory of operation
+    context = _ssl._SSLContext(int(protocol))
     context.options |= int(ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE)
     context.minimum_version = int(settings.policy.minimum_version)
     context.maximum_version = int(settings.policy.maximum_version)
     context.set_ciphers(settings.policy.cipher_string)
     # the flag decides over name constraints on the common name as well, so it is set for both roles
-    context._host_flags |= _ssl.HOSTFLAG_NEVER_CHECK_SUBJECT  # noqa: SLF001 - what hostname_checks_common_name sets
+    context._host_flags |= _ssl.HOSTFLAG_NEVER_CHECK_SUBJECT  # type: ignore[attr-defined] # not in typeshed
     context.check_hostname = settings.check_hostname
     context.verify_mode = int(settings.verify_mode)
     context.verify_flags = settings.verify_flags
     if settings.truststore is not None:
         if len(settings.truststore):
-            context.load_verify_locations(None, None, settings.truststore._anchors_der())  # noqa: SLF001 - one library
+            context.load_verify_locations(None, None, settings.truststore._anchors_der())
         if settings.truststore.crls:
             staging.load_crls(context, settings.truststore)
     if settings.keystore is not None:
         staging.load_identity(context, settings.keystore)
     if alpn:
-        context._set_alpn_protocols(encode_alpn(alpn))  # noqa: SLF001 - what set_alpn_protocols calls
+        context._set_alpn_protocols(encode_alpn(alpn))  # type: ignore[attr-defined] # not in typeshed
     return context
 
 

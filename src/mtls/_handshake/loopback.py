@@ -1,16 +1,20 @@
-"""Two TLS objects joined in memory: a whole handshake without a port, in a few milliseconds, always the same way.
+"""Two contexts joined: in memory (a whole handshake without a port, in a few milliseconds) or over a loopback socket.
 
-Rule: no sleeping, no threads, no sockets. Each side runs until it wants to read; when neither can go on, it is over.
+Rule: no sleeping. In memory each side runs until it wants to read; when neither can go on, it is over.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import socket
 import ssl
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _CLIENT_SAYS = b"client"
 _SERVER_SAYS = b"server"
@@ -73,8 +77,55 @@ def _run(side: Side, says: bytes) -> None:
         if side.finished:
             side.attempt(lambda: side.tls.write(says))
     if side.finished and side.error is None:
-        received: list[bytes] = []
-        if side.attempt(lambda: received.append(side.tls.read())):
-            side.heard = bool(received[0])
-            if not side.heard:
-                side.error = ConnectionResetError("the peer closed the connection")
+        _listen(side)
+
+
+def _listen(side: Side) -> None:
+    received: list[bytes] = []
+    if side.attempt(lambda: received.append(side.tls.read())):
+        side.heard = bool(received[0])
+        if not side.heard:
+            side.error = ConnectionResetError(
+                errno.ECONNRESET, "the peer closed the connection before it sent anything"
+            )
+
+
+@contextlib.contextmanager
+def connected(
+    client: ssl.SSLContext, server: ssl.SSLContext, *, server_hostname: str, timeout: float = 5.0
+) -> Iterator[tuple[Side, Side]]:
+    """The same over a real socket on the loopback interface, the server in a thread of its own.
+
+    ``timeout`` is in seconds, for each call on the socket. Either context may be one of the user's. Both sockets are
+    closed at the end of the ``with`` block.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.ExitStack() as opened:
+        listener.settimeout(timeout)
+        accepted: list[Side] = []
+
+        def serve() -> None:
+            raw, _ = listener.accept()
+            raw.settimeout(timeout)
+            far = Side(server.wrap_socket(raw, server_side=True, do_handshake_on_connect=False))
+            accepted.append(far)
+            _converse(far, _SERVER_SAYS)
+
+        thread = threading.Thread(target=serve, name="mtls-loopback-server")
+        thread.start()
+        try:
+            raw = socket.create_connection(listener.getsockname(), timeout)
+            wrapped = client.wrap_socket(raw, server_hostname=server_hostname, do_handshake_on_connect=False)
+            near = Side(opened.enter_context(wrapped))
+            _converse(near, _CLIENT_SAYS)
+        finally:
+            thread.join()
+        far = accepted[0]
+        opened.enter_context(far.tls)
+        yield near, far
+
+
+def _converse(side: Side, says: bytes) -> None:
+    """Handshake, send a few bytes, read a few: what fails is kept on the side."""
+    side.finished = side.attempt(side.tls.do_handshake)
+    if side.finished and side.attempt(lambda: side.tls.write(says)):
+        _listen(side)

@@ -9,18 +9,13 @@ from __future__ import annotations
 import hashlib
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cryptography import x509
 
 from mtls import _certificate
 from mtls._handshake.hostnames import dns_name_matches
 from mtls.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Authorize = "PeerPolicy | Callable[[PeerIdentity], bool]"
 
 _SPIFFE = "spiffe://"
 _SPKI_SHA256_LENGTH = 64
@@ -73,7 +68,7 @@ class PeerIdentity:
         """The SHA-256 digest of the SubjectPublicKeyInfo, lower-case hexadecimal."""
         return hashlib.sha256(_certificate.public_key_der(self.certificate)).hexdigest()
 
-    def _names(self, kind: type[x509.GeneralName]) -> tuple[str, ...]:
+    def _names(self, kind: Any) -> tuple[str, ...]:
         san = _certificate.extension(self.certificate, x509.SubjectAlternativeName)
         return () if san is None else tuple(map(str, san.get_values_for_type(kind)))
 
@@ -87,14 +82,14 @@ class PeerIdentity:
         return _unpickle_identity, (_certificate.der(self.certificate), chain, self.resumed)
 
 
-def _unpickle_identity(leaf: bytes, chain: tuple[bytes, ...], resumed: bool) -> PeerIdentity:  # noqa: FBT001 - pickle
+def _unpickle_identity(leaf: bytes, chain: tuple[bytes, ...], resumed: bool) -> PeerIdentity:
     load = x509.load_der_x509_certificate
     return PeerIdentity(load(leaf), tuple(map(load, chain)), resumed)
 
 
 def identity_of(connection: Any) -> PeerIdentity | None:
     """The identity behind a C-level ``_ssl._SSLSocket`` whose context verifies, ``None`` without a certificate."""
-    leaf = connection.getpeercert(True)  # noqa: FBT003 - the signature of ssl
+    leaf = connection.getpeercert(True)
     if leaf is None:
         return None
     certificate = x509.load_der_x509_certificate(leaf)
@@ -122,7 +117,7 @@ def peer_identity(connection: ssl.SSLSocket | ssl.SSLObject | Any) -> PeerIdenti
             f"{type(connection).__name__}"
         )
         raise UsageError(text)
-    inner = connection._sslobj  # type: ignore[union-attr] # noqa: SLF001 - the verified chain is public only in 3.13
+    inner = connection._sslobj  # type: ignore[union-attr]
     if inner is None or connection.context.verify_mode == ssl.CERT_NONE or connection.version() is None:
         return None
     if getattr(inner, "unfinished", False):
@@ -182,7 +177,7 @@ class PeerPolicy:
 
     @classmethod
     def issuer(cls, *authorities: x509.Certificate) -> PeerPolicy:
-        """The verified path holds one of these CA certificates. On a resumed connection the path is not known: refused."""
+        """One of these CA certificates is in the verified path; on a resumed connection the path is not known."""
         for authority in authorities:
             if not isinstance(authority, x509.Certificate):
                 text = f"PeerPolicy.issuer() takes x509.Certificate objects, not {type(authority).__name__}"
@@ -265,7 +260,11 @@ def _dns_name(rule: str) -> str:
 
 
 def _spiffe(identifier: str) -> str:
-    if not isinstance(identifier, str) or not identifier.startswith(_SPIFFE) or not identifier[len(_SPIFFE) :].strip("/"):
+    if (
+        not isinstance(identifier, str)
+        or not identifier.startswith(_SPIFFE)
+        or not identifier[len(_SPIFFE) :].strip("/")
+    ):
         text = f"{identifier!r} is no SPIFFE id: it must look like spiffe://trust-domain/path"
         raise UsageError(text)
     return identifier

@@ -239,7 +239,7 @@ class Sealed:
 
     # --- readers ---
 
-    def get_ca_certs(self, binary_form: bool = False) -> Any:  # noqa: FBT001, FBT002 - the signature of ssl
+    def get_ca_certs(self, binary_form: bool = False) -> Any:
         """As :meth:`ssl.SSLContext.get_ca_certs`."""
         return self._serving().get_ca_certs(binary_form)
 

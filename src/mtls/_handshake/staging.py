@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def load_identity(context: _ssl._SSLContext, keystore: Keystore) -> None:
     """Give the key, the leaf and the intermediates of ``keystore`` to an OpenSSL context."""
-    with _anonymous_file(keystore._pem()) as path:  # noqa: SLF001 - one library
+    with _anonymous_file(keystore._pem()) as path:
         if path is not None:
             context.load_cert_chain(path, None, _never_prompt)
             return
@@ -42,7 +43,7 @@ def leaf_der(keystore: Keystore) -> bytes:
 
 def load_crls(context: _ssl._SSLContext, truststore: Truststore) -> None:
     """Give the CRLs of ``truststore`` to an OpenSSL context."""
-    content = Secret(truststore._crls_pem())  # noqa: SLF001 - one library
+    content = Secret(truststore._crls_pem())
     with _anonymous_file(content) as path:
         if path is not None:
             context.load_verify_locations(path, None, None)
@@ -54,7 +55,7 @@ def load_crls(context: _ssl._SSLContext, truststore: Truststore) -> None:
 def _encrypted(keystore: Keystore, password: Secret) -> bytes:
     """Key, leaf and intermediates in PEM, the key under ``password`` (PKCS#8, PBES2)."""
     certificates = (keystore.certificate, *keystore.chain)
-    return keystore._private_key.private_bytes(  # noqa: SLF001 - one library
+    return keystore._private_key.private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password.reveal())
     ) + b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
 
@@ -77,7 +78,7 @@ def _anonymous_file(content: Secret) -> Iterator[str | None]:
         with os.fdopen(os.dup(descriptor), "wb") as file:
             file.write(content.reveal())
         path = f"/proc/self/fd/{descriptor}"
-        yield path if os.path.exists(path) else None  # noqa: PTH110 - a container may have no /proc
+        yield path if Path(path).exists() else None
     finally:
         os.close(descriptor)
 
@@ -85,7 +86,7 @@ def _anonymous_file(content: Secret) -> Iterator[str | None]:
 @contextmanager
 def _temporary_file(content: bytes) -> Iterator[str]:
     """A path to a private file on disk; what goes in here is public or encrypted."""
-    import tempfile  # noqa: PLC0415 - 14 ms of import that Linux does not need
+    import tempfile
 
     descriptor, path = tempfile.mkstemp(prefix="mtls-", suffix=".pem")
     try:
@@ -93,4 +94,4 @@ def _temporary_file(content: bytes) -> Iterator[str]:
             file.write(content)
         yield path
     finally:
-        os.unlink(path)  # noqa: PTH108 - the path is a string of the same module
+        Path(path).unlink()

@@ -6,7 +6,7 @@ in a step are in ``diagnosis``; this file only says what a code stands for.
 
 from __future__ import annotations
 
-from mtls._model import FailureReason as F  # noqa: N817 - a table of 200 rows reads better with a short name
+from mtls._model import FailureReason as F
 
 ALERT_NAMES: dict[int, str] = {
     0: "close_notify",

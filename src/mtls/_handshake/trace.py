@@ -40,9 +40,9 @@ _MOST_EVENTS = 200
 
 def available() -> bool:
     """Whether this interpreter can trace: the callback is private in CPython 3.8 and later."""
-    import _ssl  # noqa: PLC0415 - asked for rarely
+    import _ssl
 
-    return hasattr(_ssl._SSLContext, "_msg_callback")  # noqa: SLF001 - feature detection
+    return hasattr(_ssl._SSLContext, "_msg_callback")
 
 
 class Direction(enum.StrEnum):

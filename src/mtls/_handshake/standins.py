@@ -1,0 +1,169 @@
+"""What stands in for the C object (``_sslobj``) while a connection is in a special state.
+
+Theory of operation. ``ssl.SSLSocket`` and ``ssl.SSLObject`` do everything through ``_sslobj``. While a connection is in
+a special state a small stand-in takes its place, so the normal state costs nothing:
+
+* ``Unfinished`` until the handshake has ended: it runs the handshake, translates its failure, applies the rules of the
+  profile, and then steps aside. Reading or writing too early cannot get around it.
+* ``Refused`` after a refusal: every later call raises it again. httpx swallows a write error and reads.
+* ``Leftover`` after a failed write with data waiting: the data comes first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import socket
+import ssl
+import weakref
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mtls._model import Phase
+from mtls.errors import HandshakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mtls._handshake.connection import Connection
+
+NOT_YET = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class _StandIn:
+    """Passes on to the C object whatever it does not do itself."""
+
+    def __init__(self, real: Any, owner: Any) -> None:
+        self._real = real
+        self._owner = weakref.ref(owner)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    @property
+    def session(self) -> Any:
+        return self._real.session
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        self._real.session = session
+
+    def _replace(self, successor: Any) -> None:
+        owner = self._owner()
+        if owner is not None and owner._sslobj is self:
+            owner._sslobj = successor
+
+
+class Unfinished(_StandIn):
+    """A connection whose handshake has not ended well."""
+
+    unfinished = True
+
+    def __init__(self, real: Any, owner: Any, connection: Connection) -> None:
+        super().__init__(real, owner)
+        self._connection = connection
+
+    def do_handshake(self) -> None:
+        """Run the handshake on; raise what it failed with as a :class:`HandshakeError`."""
+        try:
+            self._real.do_handshake()
+        except NOT_YET:
+            raise
+        except OSError as cause:
+            owner = self._owner()
+            if isinstance(owner, socket.socket):
+                self._connection.address = peer_address(owner)
+            error = self._connection.error(cause, self._real, phase=Phase.HANDSHAKE)
+            if error is None:
+                raise
+            self._replace(Refused(self._real, owner, error))
+            raise error from cause
+        try:
+            self._connection.established(self._real)
+        except HandshakeError as error:
+            self._say_goodbye()
+            self._replace(Refused(self._real, self._owner(), error))
+            raise
+        self._replace(self._real)
+
+    def read(self, *arguments: Any) -> Any:
+        """Finish the handshake first: OpenSSL would do it inside its read, past the rules of the profile."""
+        self.do_handshake()
+        return self._real.read(*arguments)
+
+    def write(self, data: Any) -> Any:
+        """Finish the handshake first."""
+        self.do_handshake()
+        return self._real.write(data)
+
+    def _say_goodbye(self) -> None:
+        """Close in an orderly way: no alert can be sent from here, and a bare close could look like a fault."""
+        with contextlib.suppress(OSError), non_blocking(self._owner()):
+            self._real.shutdown()
+
+
+class Refused(_StandIn):
+    """A connection that was refused; it carries nothing any more."""
+
+    def __init__(self, real: Any, owner: Any, error: HandshakeError) -> None:
+        super().__init__(real, owner)
+        self._error = error
+
+    def _again(self, *_: Any) -> NoReturn:
+        again = copy.copy(self._error)
+        raise again from self._error.__cause__
+
+    do_handshake = read = write = shutdown = _again
+
+    def pending(self) -> int:
+        """Nothing can be read."""
+        return 0
+
+
+class Leftover(_StandIn):
+    """Data that the peer sent before it closed, kept for the next reads."""
+
+    def __init__(self, real: Any, owner: Any, data: bytes) -> None:
+        super().__init__(real, owner)
+        self._data = data
+
+    def read(self, length: int, buffer: Any = None) -> Any:
+        """What ``_SSLSocket.read`` does, from the kept data first."""
+        part = self._data[:length]
+        self._data = self._data[length:]
+        if not self._data:
+            self._replace(self._real)
+        if buffer is None:
+            return part
+        memoryview(buffer).cast("B")[: len(part)] = part
+        return len(part)
+
+    def pending(self) -> int:
+        """How many bytes can be read without the network."""
+        return len(self._data) + int(self._real.pending())
+
+
+@contextlib.contextmanager
+def non_blocking(owner: Any) -> Iterator[None]:
+    """Let nothing wait meanwhile. A memory object never does."""
+    if not isinstance(owner, socket.socket):
+        yield
+        return
+    timeout = owner.gettimeout()
+    owner.settimeout(0.0)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            owner.settimeout(timeout)
+
+
+def peer_address(sock: socket.socket) -> str | None:
+    """``host:port`` of the other end, ``None`` where the system has forgotten it."""
+    try:
+        address = sock.getpeername()
+    except OSError:
+        return None
+    if isinstance(address, tuple):
+        host, port = address[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return str(address) or None

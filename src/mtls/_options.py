@@ -1,0 +1,113 @@
+"""What may be given for an option of a profile, and the error for what may not.
+
+Rule: an option of ``None`` looks like a variable that was never set, and must not turn two-way TLS into one-way.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mtls._model import FailureReason, Finding, HandshakeStep, Omitted, Role, Severity
+from mtls._report import Report
+from mtls.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    import enum
+
+_ALPN_LENGTH = 255
+"""A name has a one-byte length (RFC 7301, 3.1)."""
+_T = TypeVar("_T")
+_E = TypeVar("_E", bound="enum.Enum")
+
+
+def refuse_none(role: Role, **options: object) -> None:
+    """An option of ``None`` is an unset variable, and must not turn two-way TLS into one-way."""
+    missing = [name for name, value in options.items() if value is None]
+    if not missing:
+        return
+    steps = {
+        "truststore": role.other.verified_at,
+        "keystore": role.certificate_step,
+        "authorize": role.other.verified_at,
+        "client_auth": HandshakeStep.CLIENT_CERTIFICATE,
+    }
+    findings = tuple(
+        Finding(
+            failure=FailureReason.UNKNOWN_CA if name == "truststore" else FailureReason.CERTIFICATE_REQUIRED,
+            severity=Severity.ERROR,
+            step=steps[name],
+            message=f"{name}=None was given, which looks like a variable that was never set",
+            remedy=f"give a value, or leave {name}= out if that is what is meant",
+            presented="None",
+        )
+        for name in missing
+    )
+    raise ConfigurationError(Report(role, two_way=True, findings=findings))
+
+
+def typed(kind: type[_T], value: object, option: str) -> _T:
+    if isinstance(value, kind):
+        return value
+    text = f"{option}= takes a {kind.__name__}, not {type(value).__name__}"
+    raise UsageError(text)
+
+
+def member(kind: type[_E], value: object, option: str) -> _E:
+    try:
+        return kind(value)
+    except ValueError:
+        choices = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
+        text = f"{option}= is one of {choices}, not {value!r}"
+        raise UsageError(text) from None
+
+
+def authorize_rule(value: object) -> Any:
+    if value is Omitted.OMITTED:
+        return None
+    if callable(value):
+        return value
+    text = f"authorize= takes a PeerPolicy or a function of a PeerIdentity, not {type(value).__name__}"
+    raise UsageError(text)
+
+
+def _names(value: object, option: str) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value):
+        return tuple(value)
+    example = "h2" if option == "alpn" else "api.example"
+    text = f"{option}= takes a list of names, for instance [{example!r}], not {value!r}"
+    raise UsageError(text)
+
+
+def alpn_names(value: object) -> tuple[str, ...]:
+    names = _names(value, "alpn")
+    for name in names:
+        if not name.isascii() or len(name) > _ALPN_LENGTH:
+            text = f"alpn= names are ASCII and at most 255 bytes long, not {name!r}"
+            raise UsageError(text)
+    return names
+
+
+def host_names(value: object) -> tuple[str, ...]:
+    names = []
+    for name in _names(value, "hosts"):
+        bare = name.removeprefix("*.").rstrip(".")
+        if "*" in bare or "/" in bare or not bare:
+            text = f"hosts= lists host names such as 'api.example' or '*.example', not {name!r}"
+            raise UsageError(text)
+        try:
+            encoded = bare.encode("idna").decode("ascii").lower()
+        except UnicodeError as fault:
+            text = f"hosts= lists host names, and {name!r} is none: {fault}"
+            raise UsageError(text) from fault
+        names.append(("*." if name.startswith("*.") else "") + encoded)
+    return tuple(names)
+
+
+def moment(at: object) -> datetime:
+    if at is None:
+        return datetime.now(UTC)
+    if isinstance(at, datetime) and at.tzinfo is not None:
+        return at
+    text = f"at= takes an aware datetime, for instance datetime.now(UTC) + timedelta(days=30), not {at!r}"
+    raise UsageError(text)
