@@ -20,11 +20,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-import mtls.authority
-from mtls import _certificate
+from mtls import _certificate, _issuing
 from mtls._credentials import request as requests
+from mtls._credentials.csr import EKU_OF
+from mtls._credentials.key_types import KeyType, generate_key
 from mtls._credentials.keystore import Keystore
-from mtls._credentials.request import CertificateRequest, KeyType
+from mtls._credentials.request import CertificateRequest
 from mtls._model import Role, SourceFailure
 from mtls.authority import CertificateAuthority, CertificateFields, Existing
 from mtls.errors import KeystoreError, UsageError
@@ -148,13 +149,12 @@ def test_openssl_refuses_a_revoked_intermediate(tmp_path: Path) -> None:
 
 def test_a_default_set_makes_three_keys_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
-    real = requests.generate_key
 
     def counted(key_type: KeyType | str) -> Any:
         made.append(key_type)
-        return real(key_type)
+        return generate_key(key_type)
 
-    monkeypatch.setattr(mtls.authority, "generate_key", counted)
+    monkeypatch.setattr(_issuing, "generate_key", counted)
     monkeypatch.setattr(requests, "generate_key", counted)
     authority = CertificateAuthority()
     authority.server("localhost")
@@ -186,7 +186,7 @@ def test_default_lifetimes_are_ten_and_five_years_and_ninety_days_from_an_hour_a
         assert ends - begins == timedelta(days=days, hours=1)
 
 
-@pytest.mark.parametrize(("role", "oid"), requests.EKU_OF.items())
+@pytest.mark.parametrize(("role", "oid"), EKU_OF.items())
 def test_a_leaf_has_the_extensions_of_its_role(
     role: Role, oid: x509.ObjectIdentifier, ca: CertificateAuthority
 ) -> None:

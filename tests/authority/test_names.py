@@ -9,7 +9,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtls._credentials.request import general_names, name_text
+from mtls._credentials.names import general_names, name_text
 from mtls.errors import UsageError
 
 

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from mtls._credentials.key_types import KeyType, key_digest
 from mtls._credentials.keystore import Keystore
-from mtls._credentials.request import CertificateRequest, KeyType, key_digest
+from mtls._credentials.request import CertificateRequest
 from mtls._credentials.saving import Existing
 from mtls._model import FailureReason, HandshakeStep, Role, Severity, SourceFailure
 from mtls.authority import CertificateAuthority

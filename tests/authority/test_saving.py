@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mtls._credentials import saving
-from mtls._credentials.request import generate_key
+from mtls._credentials.key_types import generate_key
 from mtls._credentials.saving import Existing
 from mtls._credentials.secret import Passphrase, Secret
 from mtls._model import SourceFailure

@@ -5,27 +5,20 @@ Rule: the key never leaves but for its file; only a certificate that fits it, wi
 
 from __future__ import annotations
 
-import contextlib
-import enum
-import hashlib
-import ipaddress
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, SupportsIndex, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, NoReturn, SupportsIndex
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls import _certificate
 from mtls._credentials import keys, pem, saving, x509_objects
+from mtls._credentials.csr import EKU_OF, load_csr, requested_names, requested_role
 from mtls._credentials.foreign import Refused, attempt
-from mtls._credentials.formats import identify
+from mtls._credentials.key_types import KeyType, default_hash, generate_key, key_digest
 from mtls._credentials.keystore import Keystore
+from mtls._credentials.names import comparable, default_subject, general_names, name_text
 from mtls._credentials.saving import Existing
 from mtls._credentials.secret import Passphrase
 from mtls._credentials.sources import Origin
@@ -37,43 +30,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mtls._credentials.keys import PrivateKey
+    from mtls._credentials.names import Name
     from mtls._credentials.secret import Password
-    from mtls._credentials.sources import Named, Source
+    from mtls._credentials.sources import Source
 
-Name: TypeAlias = "str | x509.GeneralName"
-
-EKU_OF = {Role.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH, Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH}
-_COMMON_NAME_LENGTH = 64  # RFC 5280, appendix A: ub-common-name
-_DNS_LENGTH = 253  # RFC 1035, 2.3.4, without the root
-_LABELS_UNDER_WILDCARD = 2
-_DNS_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
-_URI_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://", re.ASCII)  # RFC 3986, 3.1
-_EMAIL_LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}", re.ASCII)  # RFC 5321, 4.1.2 without quotes
-_IDNA_DEVIATIONS = frozenset("ßς\u200c\u200d")  # UTS #46: IDNA 2003 and 2008 make different names of them
-
-_CSR_LABELS = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
 _ANY_EKU = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE
 _KEY_USAGES = (
     *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
     *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
 )
-_E = TypeVar("_E", bound=x509.ExtensionType)
-
-
-class KeyType(enum.StrEnum):
-    """The kinds of private key that can be made."""
-
-    RSA_2048 = "rsa-2048"
-    RSA_3072 = "rsa-3072"
-    RSA_4096 = "rsa-4096"
-    EC_P256 = "ec-p256"
-    EC_P384 = "ec-p384"
-    EC_P521 = "ec-p521"
-    ED25519 = "ed25519"
-    ED448 = "ed448"
-
-
-_CURVES = {KeyType.EC_P256: ec.SECP256R1(), KeyType.EC_P384: ec.SECP384R1(), KeyType.EC_P521: ec.SECP521R1()}
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -145,7 +110,7 @@ class CertificateRequest:
             problem = f"the CSR is for the key {key_digest(parsed)}, the private key is {key_digest(private_key)}"
             remedy = "load the key and the CSR that were saved together"
             raise sources[1].refusal(SourceFailure.KEY_MISMATCH, problem, remedy)
-        return cls(parsed, _requested_role(parsed) if role is None else parse_role(role), private_key)
+        return cls(parsed, requested_role(parsed) if role is None else parse_role(role), private_key)
 
     @property
     def pem(self) -> bytes:
@@ -155,7 +120,7 @@ class CertificateRequest:
     @property
     def names(self) -> tuple[str, ...]:
         """The names asked for: the values of the subjectAltName in their order, in ASCII (IDNA encoded)."""
-        return tuple(map(name_text, _requested_names(self.csr)))
+        return tuple(map(name_text, requested_names(self.csr)))
 
     def save_key(
         self,
@@ -233,8 +198,8 @@ class CertificateRequest:
 
         san = _certificate.extension(leaf, x509.SubjectAlternativeName)
         presented = [] if san is None else list(san)
-        known = set(map(_comparable, presented))
-        if lost := [name for name in _requested_names(self.csr) if _comparable(name) not in known]:
+        known = set(map(comparable, presented))
+        if lost := [name for name in requested_names(self.csr) if comparable(name) not in known]:
             missing = ", ".join(map(name_text, lost))
             fault(
                 FailureReason.HOSTNAME_MISMATCH,
@@ -274,30 +239,6 @@ def request_for(
     return CertificateRequest(builder.sign(key, default_hash(key)), role, key)
 
 
-def general_names(names: Iterable[Name]) -> list[x509.GeneralName]:
-    """The names, parsed, each once, in their order."""
-    if isinstance(names, (str, bytes, x509.GeneralName)) or not isinstance(names, Iterable):
-        text = f"names= takes a list of names, not {names!r}; put it into brackets"
-        raise UsageError(text)
-    return list(dict.fromkeys(name if isinstance(name, x509.GeneralName) else _general_name(name) for name in names))
-
-
-def default_subject(names: Sequence[x509.GeneralName]) -> x509.Name:
-    """``CN=`` the first name, or no name at all where that is too long for one."""
-    first = name_text(names[0])
-    fits = 0 < len(first) <= _COMMON_NAME_LENGTH
-    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, first)] if fits else [])
-
-
-def name_text(name: x509.GeneralName) -> str:
-    """The name as people write it."""
-    if isinstance(name, x509.DirectoryName):
-        return name.value.rfc4514_string()
-    if isinstance(name, x509.RegisteredID):
-        return name.value.dotted_string
-    return name.type_id.dotted_string if isinstance(name, x509.OtherName) else str(name.value)
-
-
 def parse_role(role: Role | str) -> Role:
     """The role, also by its value."""
     try:
@@ -307,48 +248,9 @@ def parse_role(role: Role | str) -> Role:
         raise UsageError(text) from None
 
 
-def generate_key(key_type: KeyType | str) -> PrivateKey:
-    """A new private key."""
-    try:
-        wanted = KeyType(key_type)
-    except ValueError:
-        text = f"key_type={key_type!r} is unknown; use one of {', '.join(KeyType)}"
-        raise UsageError(text) from None
-    if wanted in _CURVES:
-        return ec.generate_private_key(_CURVES[wanted])
-    if wanted is KeyType.ED25519:
-        return ed25519.Ed25519PrivateKey.generate()
-    if wanted is KeyType.ED448:
-        return ed448.Ed448PrivateKey.generate()
-    return rsa.generate_private_key(public_exponent=65537, key_size=int(wanted.value.removeprefix("rsa-")))
-
-
-def default_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
-    """The hash to sign with: as strong as the curve (RFC 5480, 4), and none for Ed25519 and Ed448 (RFC 8410)."""
-    if isinstance(key, (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)):
-        return None
-    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, (ec.SECP384R1, ec.SECP521R1)):
-        return hashes.SHA384() if isinstance(key.curve, ec.SECP384R1) else hashes.SHA512()
-    return hashes.SHA256()
-
-
 def key_usage(*usages: str) -> x509.KeyUsage:
     """The key usage extension with these usages and no other."""
     return x509.KeyUsage(**{usage: usage in usages for usage in _KEY_USAGES})
-
-
-def key_digest(holder: PrivateKey | x509.Certificate | x509.CertificateSigningRequest) -> str:
-    """The SHA-256 digest of the SubjectPublicKeyInfo, in hexadecimal: the same for a key and its certificate."""
-    encoded = holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(encoded).hexdigest()
-
-
-def requested(csr: x509.CertificateSigningRequest, kind: type[_E]) -> _E | None:
-    """The extension that the CSR asks for, or ``None`` where it does not."""
-    try:
-        return csr.extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
 
 
 def _load_key(source: Origin, passphrase: Passphrase) -> PrivateKey:
@@ -360,30 +262,6 @@ def _load_key(source: Origin, passphrase: Passphrase) -> PrivateKey:
         problem = f"it holds {len(found)} private keys"
         raise source.refusal(SourceFailure.SEVERAL_KEYS, problem, "give a file with the key of this CSR only")
     return keys.from_block(found[0], passphrase.for_one_load())
-
-
-def load_csr(source: Origin) -> x509.CertificateSigningRequest:
-    """The CSR in a source, PEM or DER, proven."""
-    document = source.read()
-    encoded = document.content
-    if identify(encoded) != "request":
-        found = [block for block in pem.blocks(document) if block.label in _CSR_LABELS]
-        if not found:
-            problem, remedy = "it holds no certificate request (CSR)", "give the file that save() wrote"
-            raise source.refusal(SourceFailure.WRONG_FORMAT, problem, remedy)
-        encoded = found[0].der()
-    csr = attempt(lambda: x509.load_der_x509_csr(encoded.reveal()))
-    return proven(csr, source)
-
-
-def proven(csr: x509.CertificateSigningRequest | Refused, source: Named) -> x509.CertificateSigningRequest:
-    """The CSR itself, which can be read in full and is signed by the key that it holds (RFC 2986, 3)."""
-    if not isinstance(csr, Refused):
-        whole = attempt(lambda: (csr.subject, csr.extensions, csr.public_key(), csr.is_signature_valid)[-1])
-        if whole is True:
-            return csr
-    problem = "the CSR is damaged: it cannot be read, or it is not signed by the key that it holds"
-    raise source.refusal(SourceFailure.DAMAGED, problem, "make it again with that key, or get it again")
 
 
 def _load_certificates(source: Origin) -> list[x509.Certificate]:
@@ -407,85 +285,6 @@ def _digest(certificate: x509.Certificate) -> str:
     return "(of an unknown kind)" if isinstance(digest, Refused) else digest
 
 
-def _requested_names(csr: x509.CertificateSigningRequest) -> list[x509.GeneralName]:
-    return list(requested(csr, x509.SubjectAlternativeName) or ())
-
-
-def _requested_role(csr: x509.CertificateSigningRequest) -> Role:
-    eku = list(requested(csr, x509.ExtendedKeyUsage) or ())
-    roles = [role for role, oid in EKU_OF.items() if oid in eku]
-    if len(roles) != 1:
-        text = "the CSR does not ask for exactly one of serverAuth and clientAuth; say which one with role="
-        raise UsageError(text)
-    return roles[0]
-
-
-def _comparable(name: x509.GeneralName) -> object:
-    return name.value.lower() if isinstance(name, x509.DNSName) else name
-
-
 def _eku_name(oid: x509.ObjectIdentifier) -> str:
     known = {each: role.eku for role, each in EKU_OF.items()}
     return known.get(oid, "anyExtendedKeyUsage" if oid == _ANY_EKU else oid.dotted_string)
-
-
-def _general_name(name: object) -> x509.GeneralName:
-    if not isinstance(name, str):
-        text = f"a name must be a str or an x509.GeneralName, not {type(name).__name__}"
-        raise UsageError(text)
-    if not name or not name.isprintable() or " " in name:
-        raise _bad_name(name, "is empty or holds a space or a control character", "for a display name use subject=")
-    if "://" in name:
-        return _uri(name)
-    if "@" in name:
-        return _email(name)
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return x509.DNSName(_dns(name, name))
-    if getattr(address, "scope_id", None):
-        raise _bad_name(name, "has a zone, which no certificate can hold", "leave the % and what follows out")
-    return x509.IPAddress(address)
-
-
-def _uri(name: str) -> x509.GeneralName:
-    try:
-        host = urlsplit(name).hostname
-    except ValueError:
-        host = None
-    if not host or not name.isascii() or not _URI_SCHEME.match(name):
-        remedy = "write it as scheme://host/path, anything else percent-encoded (RFC 5280, 4.2.1.6)"
-        raise _bad_name(name, "is no absolute URI with a host, in ASCII", remedy)
-    return x509.UniformResourceIdentifier(name)
-
-
-def _email(name: str) -> x509.GeneralName:
-    local, _, domain = name.rpartition("@")
-    if not _EMAIL_LOCAL.fullmatch(local) or "*" in domain:
-        raise _bad_name(name, "is no e-mail address with an ASCII local part", "write it as name@example.com")
-    return x509.RFC822Name(f"{local}@{_dns(domain, name)}")
-
-
-def _dns(dns: str, name: str) -> str:
-    """The DNS name in ASCII; ``name`` is what the caller wrote."""
-    dns = dns if dns.isascii() else _idna(dns, name)
-    labels = dns.split(".")
-    if "*" in dns and (labels.pop(0) != "*" or "*" in "".join(labels) or len(labels) < _LABELS_UNDER_WILDCARD):
-        remedy = "write *.example.com (RFC 9525, 6.3; OpenSSL matches nothing shorter)"
-        raise _bad_name(name, "has a wildcard that is not the whole leftmost of three labels or more", remedy)
-    if not all(map(_DNS_LABEL.fullmatch, labels)) or labels[-1].isdigit() or len(dns) > _DNS_LENGTH:
-        remedy = "a DNS name has no port, path, brackets, trailing dot or label over 63 characters"
-        raise _bad_name(name, "is neither a DNS name nor an IP address", remedy)
-    return dns
-
-
-def _idna(dns: str, name: str) -> str:
-    if _IDNA_DEVIATIONS.isdisjoint(dns):
-        with contextlib.suppress(UnicodeError):
-            return dns.encode("idna").decode()
-    problem = "has characters that IDNA cannot encode, or for which its editions of 2003 and 2008 differ"
-    raise _bad_name(name, problem, "write its ASCII form (xn--…)")
-
-
-def _bad_name(name: str, problem: str, remedy: str) -> UsageError:
-    return UsageError(f"the name '{_certificate.printable(name)}' {problem}; {remedy}")
