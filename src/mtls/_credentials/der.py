@@ -5,6 +5,7 @@ Rule: it works on secrets by offset, so no key bytes are ever bound; nothing rai
 
 from __future__ import annotations
 
+import binascii
 from typing import TYPE_CHECKING, NamedTuple
 
 from mtls._credentials.secret import Secret
@@ -53,6 +54,18 @@ def children(content: Secret, parent: Element | None) -> Iterator[Element]:
             return
         yield child
         position = child.end
+
+
+def from_base64(content: Secret) -> Secret | None:
+    """The DER sequence that ``content`` is the base64 text of, or ``None``."""
+    if content.reveal().lstrip()[:1] != b"M":  # the tag of a sequence, 0x30, always begins so
+        return None
+    try:
+        decoded = Secret(binascii.a2b_base64(b"".join(content.reveal().split()), strict_mode=True))
+    except binascii.Error:
+        return None
+    outer = element(decoded)
+    return decoded if outer and outer.tag == SEQUENCE and outer.end == len(decoded) else None
 
 
 def encoded(tag: int, *parts: Secret) -> Secret:

@@ -8,7 +8,17 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from mtls._credentials.der import BIT_STRING, INTEGER, OCTET_STRING, OID, SEQUENCE, Element, children, element
+from mtls._credentials.der import (
+    BIT_STRING,
+    INTEGER,
+    OCTET_STRING,
+    OID,
+    SEQUENCE,
+    Element,
+    children,
+    element,
+    from_base64,
+)
 from mtls._model import SourceFailure
 
 if TYPE_CHECKING:
@@ -49,8 +59,6 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"ssh-", "SSH public key"),
     (b"ecdsa-sha2-", "SSH public key"),
     (b"LS0tLS1CRUdJTi", "base64"),
-    (b"MII", "base64"),
-    (b"MIG", "base64"),
     (b"<!", "HTML"),
     (b"<html", "HTML"),
 )
@@ -73,6 +81,8 @@ def identify(content: Secret) -> str | None:
             return name
     if content.reveal()[:1] == b"\x30":
         return _identify_der(content)
+    if from_base64(content) is not None:
+        return "base64"
     return "PEM" if b"-----BEGIN " in content.reveal() else None
 
 
@@ -95,10 +105,12 @@ def _is_certificate(content: Secret, outer: list[Element], tags: list[int]) -> b
 
 
 def _is_request(content: Secret, outer: list[Element], tags: list[int]) -> bool:
-    return tags == _SIGNED and _tags(content, outer[0])[:3] == [INTEGER, SEQUENCE, SEQUENCE]
+    """RFC 2986, 4.1: version, subject, key and attributes. A CRL and a version 1 certificate begin alike."""
+    return tags == _SIGNED and _tags(content, outer[0]) == [INTEGER, SEQUENCE, SEQUENCE, _CONTEXT]
 
 
 _MANY = 9
+_CONTEXT = 0xA0
 _SIGNED = [SEQUENCE, SEQUENCE, BIT_STRING]
 _SHAPES: tuple[tuple[Callable[[Secret, list[Element], list[int]], bool], str], ...] = (
     (_is_pkcs12, "PKCS#12"),

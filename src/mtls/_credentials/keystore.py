@@ -6,9 +6,8 @@ Rule: a keystore that exists is right: its key fits its leaf, and its chain is i
 from __future__ import annotations
 
 import hashlib
-import itertools
 import time
-from typing import TYPE_CHECKING, Self, cast, final
+from typing import TYPE_CHECKING, Self, final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -27,7 +26,7 @@ from mtls._credentials.material import (
 )
 from mtls._credentials.secret import Passphrase, Password, Secret
 from mtls._credentials.snapshot import Snapshot
-from mtls._credentials.sources import Named, Origin, Source, directory_path, file_name, not_a_sequence
+from mtls._credentials.sources import Named, Origin, Source, directory_path, file_name, objects, usable
 from mtls._credentials.x509_objects import readable
 from mtls._model import SourceFailure
 from mtls.errors import KeystoreError, UsageError
@@ -116,10 +115,11 @@ class Keystore(Snapshot):
 
         Raises :class:`~mtls.KeystoreError` and :class:`~mtls.UsageError` as :meth:`from_pem` does.
         """
+        given = [Origin(directory, "directory", KeystoreError), Origin(certificate, "certificate", KeystoreError)]
+        given.append(Origin(key, "key", KeystoreError))
         phrase = Passphrase(password)
-        del password  # a traceback can show locals
-        path = directory_path(directory, KeystoreError)
-        return cls._from(DirectoryRecipe(path, file_name(certificate, "certificate"), file_name(key, "key"), phrase))
+        del directory, certificate, key, password  # they may be secrets by mistake, and a traceback can show locals
+        return cls._from(DirectoryRecipe(directory_path(given[0]), file_name(given[1]), file_name(given[2]), phrase))
 
     @classmethod
     def from_objects(
@@ -130,11 +130,13 @@ class Keystore(Snapshot):
         Raises :class:`~mtls.KeystoreError` where the key does not fit ``certificate`` or is of another kind than RSA,
         EC, Ed25519 or Ed448, and :class:`~mtls.UsageError` for anything that is no such object.
         """
-        wrong = _wrong_key(private_key) or _wrong_certificate(certificate, "certificate")
+        found = objects(chain, x509.Certificate, "chain", MOST_CERTIFICATES)
+        del chain  # it may hold a key by mistake, and a traceback can show locals
+        wrong = _wrong_key(private_key) or _wrong_certificate(certificate)
         if wrong is not None:
-            del private_key, certificate, chain  # whatever they are, it may be a key
+            del private_key, certificate
             raise UsageError(wrong)
-        members = _members(chain)
+        members = usable(found)
         source = Named("objects", KeystoreError)
         key = keys.checked(private_key, source)
         if len(members) >= MOST_CERTIFICATES:
@@ -276,27 +278,11 @@ def _described(certificate: x509.Certificate) -> str:
     return f"{facts.label(certificate)} ({'unreadable key' if isinstance(key, Refused) else keys.describe(key)})"
 
 
-def _members(chain: object) -> tuple[x509.Certificate, ...]:
-    wrong = not_a_sequence(chain, "chain")
-    if wrong is not None:
-        raise UsageError(wrong)
-    try:
-        members = tuple(itertools.islice(cast("Iterable[x509.Certificate]", chain), MOST_CERTIFICATES))
-    except Exception as exc:
-        text = f"chain raised {type(exc).__name__} when it was read"
-        raise UsageError(text) from exc
-    for member in members:
-        wrong = _wrong_certificate(member, "chain")
-        if wrong is not None:
-            raise UsageError(wrong)
-    return members
-
-
-def _wrong_certificate(given: object, parameter: str) -> str | None:
+def _wrong_certificate(given: object) -> str | None:
     if isinstance(given, x509.Certificate):
         return None
     unset = ", which looks like an unset variable" if given is None else ""
-    return f"{parameter} must be of the type cryptography.x509.Certificate, not {type(given).__name__}{unset}"
+    return f"certificate must be of the type cryptography.x509.Certificate, not {type(given).__name__}{unset}"
 
 
 def _wrong_key(given: object) -> str | None:

@@ -75,7 +75,7 @@ def _check_format(document: Document) -> None:
 
 
 def _opened(content: Secret, password: Secret | None) -> PKCS12KeyAndCertificates | Refused:
-    from cryptography.hazmat.primitives.serialization.pkcs12 import (  # noqa: PLC0415 - 15 ms, for PKCS#12 only
+    from cryptography.hazmat.primitives.serialization.pkcs12 import (
         load_pkcs12,
     )
 

@@ -92,13 +92,12 @@ class Passphrase:
     def ask(self, source: Named) -> Secret | None:
         """The password, ``None`` where none was given. The exception of a callable becomes the cause of ours."""
         if self._answer is None and self._call is not None:
-            self._answer = self._asked(self._call, source)
+            self._answer = self._asked(source)
         return self._answer
 
-    @staticmethod
-    def _asked(call: Callable[[], object], source: Named) -> Secret:
+    def _asked(self, source: Named) -> Secret:
         try:
-            answer = Secret.of(call())
+            answer = Secret.of(self._call() if self._call else None)  # not by name: a functools.partial shows arguments
         except Exception as exc:
             problem = f"the password callable raised {type(exc).__name__}"
             raise source.refusal(SourceFailure.PASSWORD_REQUIRED, problem, "see the cause of this error") from exc

@@ -16,14 +16,14 @@ class Snapshot:
     __slots__ = ()
     _constructors: ClassVar[str]
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
         del args, kwargs  # they may be a password, and a traceback can show locals
-        text = f"{type(self).__name__} is made by {self._constructors}"
+        text = f"{cls.__name__} is made by {cls._constructors}"
         raise UsageError(text)
 
     @classmethod
     def _made(cls, **fields: Any) -> Self:
-        snapshot = cls.__new__(cls)
+        snapshot = object.__new__(cls)
         for name, value in fields.items():
             object.__setattr__(snapshot, name, value)
         return snapshot

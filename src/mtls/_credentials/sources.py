@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from mtls._certificate import printable
+from mtls._credentials.der import from_base64
 from mtls._credentials.secret import Secret
 from mtls._model import SourceFailure
 from mtls.errors import KeystoreError, TruststoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Source = str | os.PathLike[str] | bytes
 """A path (``str`` or path object) or the content itself (``bytes``)."""
@@ -24,8 +26,8 @@ Source = str | os.PathLike[str] | bytes
 LIMIT = 16 * 1024 * 1024
 """The most bytes that a source may have."""
 
-_PATH_LENGTH = 1024
-_CONTENT_LENGTH = 200
+_T = TypeVar("_T")
+_PATH_LENGTH, _PART_LENGTH = 1024, 255  # no file system takes a longer name
 _NAME_LENGTH = 300
 
 
@@ -64,13 +66,14 @@ class Document(Named):
 class Origin(Named):
     """What the caller gave as a source, not read yet. Making one never raises; :meth:`read` does."""
 
-    __slots__ = ("_content", "path", "wrong")
+    __slots__ = ("_content", "path", "written", "wrong")
 
     def __init__(self, given: object, parameter: str, error: type[KeystoreError | TruststoreError]) -> None:
         self._content = Secret(given) if isinstance(given, bytes) else None
-        path, self.wrong = (None, None) if self._content else _path(given, parameter)
-        super().__init__(f"{parameter} (bytes)" if path is None else printable(path, _NAME_LENGTH), error)
-        self.path = None if path is None else _absolute(path)
+        self.written, self.wrong = (None, None) if self._content else _path(given, parameter)
+        name = f"{parameter} (bytes)" if self.written is None else printable(self.written, _NAME_LENGTH)
+        super().__init__(name, error)
+        self.path = None if self.written is None else _absolute(self.written)
 
     def read(self) -> Document:
         """The content.
@@ -108,12 +111,10 @@ class Origin(Named):
         raise self.refusal(SourceFailure.NOT_READABLE, *_irregular(mode))
 
 
-def directory_path(given: object, error: type[KeystoreError | TruststoreError]) -> str:
-    """``given`` as an absolute path of a directory. Raises :class:`UsageError` for something that is no path, and
+def directory_path(origin: Origin) -> str:
+    """``origin`` as an absolute path of a directory. Raises :class:`UsageError` for something that is no path, and
     ``NOT_FOUND`` or ``NOT_READABLE`` where there is no directory.
     """
-    origin = Origin(given, "directory", error)
-    del given  # it may be a key by mistake
     if origin.path is None:
         raise UsageError(origin.wrong or "directory must be a path (str or path object), not bytes")
     if os.path.isdir(origin.path):  # noqa: PTH112 - strings throughout
@@ -123,14 +124,11 @@ def directory_path(given: object, error: type[KeystoreError | TruststoreError]) 
     raise origin.refusal(SourceFailure.NOT_FOUND, *_missing(origin.path, origin.name))
 
 
-def file_name(given: object, parameter: str) -> str:
-    """``given`` as the name of a file in a directory; :class:`UsageError` for anything else."""
-    origin = Origin(given, parameter, KeystoreError)
-    name = os.fspath(given) if isinstance(given, (str, os.PathLike)) and origin.wrong is None else None
-    del given  # it may be a key by mistake
-    if not isinstance(name, str):
-        raise UsageError(origin.wrong or f"{parameter} must be the name of a file in the directory")
-    return name
+def file_name(origin: Origin) -> str:
+    """``origin`` as the name of a file in a directory; :class:`UsageError` for anything else."""
+    if origin.written is None:
+        raise UsageError(origin.wrong or "the name of a file in the directory must be a str, not bytes")
+    return origin.written
 
 
 def current_generation(directory: str) -> str:
@@ -148,13 +146,42 @@ def in_generation(generation: str, directory: str, name: str, error: type[Keysto
     return origin
 
 
-def not_a_sequence(given: object, parameter: str) -> str | None:
-    """Why ``given`` is no sequence of sources, or ``None`` where it may be one. Never raises."""
+def origins(given: object, parameter: str, error: type[KeystoreError | TruststoreError]) -> list[Origin] | str:
+    """The sources in a sequence, or what is wrong with it. Never raises, ``given`` may hold a key by mistake."""
+    found = listed(given, parameter)
+    return found if isinstance(found, str) else [Origin(one, parameter, error) for one in found]
+
+
+def objects(given: object, kind: type[_T], parameter: str, limit: int | None = None) -> list[_T] | str:
+    """The objects of one kind in an iterable (``limit`` of them), or what is wrong with it. Never raises."""
+    found = listed(given, parameter, limit)
+    if isinstance(found, str):
+        return found
+    for one in found:
+        if not isinstance(one, kind):
+            return f"{parameter} must hold objects of the type {kind.__name__}, not {type(one).__name__}"
+    return cast("list[_T]", found)
+
+
+def listed(given: object, parameter: str, limit: int | None = None) -> list[object] | str:
+    """The members of an iterable (``limit`` of them), or what is wrong with it. Never raises."""
     if given is None:
         return f"{parameter} is None, which looks like an unset variable; leave it out instead"
     if isinstance(given, (str, bytes, bytearray, os.PathLike)):
         return f"{parameter} takes a sequence: {parameter}=[…], even for one source"
-    return None if hasattr(given, "__iter__") else f"{parameter} takes a sequence, not {type(given).__name__}"
+    if not hasattr(given, "__iter__"):
+        return f"{parameter} takes a sequence, not {type(given).__name__}"
+    try:
+        return list(islice(cast("Iterable[object]", given), limit))
+    except Exception as exc:  # noqa: BLE001 - the caller's own iterator
+        return f"{parameter} raised {type(exc).__name__} when it was read"
+
+
+def usable(found: list[_T] | str) -> list[_T]:
+    """``found`` itself; :class:`UsageError` where it is a text that tells what is wrong."""
+    if isinstance(found, str):
+        raise UsageError(found)
+    return found
 
 
 def paths_of(origins: Sequence[Origin]) -> tuple[str, ...]:
@@ -186,8 +213,11 @@ def _not(given: object) -> str:
 
 
 def _is_content(path: str) -> bool:
-    encoded = path.startswith(("MII", "LS0t")) and len(path) > _CONTENT_LENGTH
-    return encoded or "-----BEGIN" in path or "\n" in path or "\0" in path or len(path) > _PATH_LENGTH
+    text = Secret.of(path)
+    if path.startswith("LS0tLS1CRUdJTi") or (text is not None and from_base64(text) is not None):  # of PEM, of DER
+        return True
+    too_long = len(path) > _PATH_LENGTH or max(map(len, path.replace("\\", "/").split("/"))) > _PART_LENGTH
+    return too_long or "-----BEGIN" in path or "\n" in path or "\0" in path
 
 
 def _absolute(path: str) -> str:

@@ -5,22 +5,19 @@ Rule: a private key beside them is never parsed out of PEM, and of a keystore no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from mtls import _certificate as facts
 from mtls._credentials import pem, pkcs12, x509_objects
-from mtls._credentials.sources import Origin, file_name, not_a_sequence
 from mtls._model import SourceFailure
-from mtls.errors import TruststoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from cryptography import x509
 
     from mtls._credentials.secret import Passphrase
-
-_T = TypeVar("_T")
+    from mtls._credentials.sources import Origin
 
 
 class Trust(NamedTuple):
@@ -58,34 +55,3 @@ def from_pkcs12(source: Origin, password: Passphrase, crls: Sequence[Origin]) ->
         remedy = "give the certificate of the CA; a leaf is pinned by from_pem() or from_certificates()"
         raise document.refusal(SourceFailure.NO_CERTIFICATE, problem, remedy)
     return Trust(anchors, [crl for origin in crls for crl in x509_objects.crls(origin.read())])
-
-
-def crl_origins(crls: object) -> list[Origin]:
-    """The sources in a sequence of CRL sources; :class:`UsageError` where it is none."""
-    wrong = not_a_sequence(crls, "crls")
-    if wrong is not None:
-        raise UsageError(wrong)
-    return [Origin(crl, "crls", TruststoreError) for crl in cast("Iterable[object]", crls)]
-
-
-def file_names(names: object, parameter: str) -> list[str]:
-    """The names in a sequence of file names; :class:`UsageError` where it is none."""
-    wrong = not_a_sequence(names, parameter)
-    if wrong is not None:
-        raise UsageError(wrong)
-    return [file_name(name, parameter) for name in cast("Iterable[object]", names)]
-
-
-def objects(given: object, kind: type[_T], parameter: str) -> tuple[_T, ...]:
-    """The objects of one kind in an iterable; :class:`UsageError` where it is none, or holds something else."""
-    wrong = not_a_sequence(given, parameter)
-    if wrong is not None:
-        raise UsageError(wrong)
-    try:
-        members = tuple(cast("Iterable[object]", given))
-    except Exception as exc:
-        raise UsageError(f"{parameter} raised {type(exc).__name__} when it was read") from exc
-    for member in members:
-        if not isinstance(member, kind):
-            raise UsageError(f"{parameter} must hold objects of the type {kind.__name__}, not {type(member).__name__}")
-    return cast("tuple[_T, ...]", members)

@@ -22,8 +22,12 @@ from mtls._credentials.sources import (
     Source,
     current_generation,
     directory_path,
+    file_name,
     in_generation,
+    objects,
+    origins,
     paths_of,
+    usable,
 )
 from mtls._credentials.trust import Trust
 from mtls._model import AnchorKind
@@ -77,12 +81,13 @@ class Truststore(Snapshot):
         Raises :class:`~mtls.TruststoreError` where a source cannot be used (its ``failure`` tells why) or holds no
         certificate, and :class:`~mtls.UsageError` without a source, for ``None``, or for a wrong type.
         """
-        origins = [Origin(source, "source", TruststoreError) for source in sources]
-        del sources  # a key may be among them, and a traceback can show locals
-        crl_origins = trust.crl_origins(crls)
-        if not origins:
+        given = [Origin(source, "source", TruststoreError) for source in sources]
+        found = origins(crls, "crls", TruststoreError)
+        del sources, crls  # a key may be among them, and a traceback can show locals
+        if not given:
             raise UsageError("Truststore.from_pem() needs a source; from_certificates([]) makes an empty truststore")
-        return cls._of(lambda: trust.from_pem(origins, crl_origins), paths_of([*origins, *crl_origins]))
+        lists = usable(found)
+        return cls._of(lambda: trust.from_pem(given, lists), paths_of([*given, *lists]))
 
     @classmethod
     def from_directory(
@@ -95,8 +100,11 @@ class Truststore(Snapshot):
 
         Raises :class:`~mtls.TruststoreError` and :class:`~mtls.UsageError` as :meth:`from_pem` does.
         """
-        path = directory_path(directory, TruststoreError)
-        names, crl_names = trust.file_names(files, "files"), trust.file_names(crls, "crls")
+        given = Origin(directory, "directory", TruststoreError)
+        found = origins(files, "files", TruststoreError), origins(crls, "crls", TruststoreError)
+        del directory, files, crls  # they may be secrets by mistake, and a traceback can show locals
+        names, crl_names = (list(map(file_name, usable(origin))) for origin in found)
+        path = directory_path(given)
         if not names:
             raise UsageError("files is empty: name at least one file")
 
@@ -120,10 +128,11 @@ class Truststore(Snapshot):
         Raises :class:`~mtls.TruststoreError` and :class:`~mtls.UsageError` as :meth:`from_pem` does.
         """
         origin, phrase = Origin(source, "source", TruststoreError), Passphrase(password)
-        del source, password  # they may be secrets, and a traceback can show locals
-        crl_origins = trust.crl_origins(crls)
+        found = origins(crls, "crls", TruststoreError)
+        del source, password, crls  # they may be secrets, and a traceback can show locals
+        lists = usable(found)
         phrase.checked()
-        return cls._of(lambda: trust.from_pkcs12(origin, phrase, crl_origins), paths_of([origin, *crl_origins]))
+        return cls._of(lambda: trust.from_pkcs12(origin, phrase, lists), paths_of([origin, *lists]))
 
     @classmethod
     def from_certificates(
@@ -133,10 +142,10 @@ class Truststore(Snapshot):
 
         Raises :class:`~mtls.UsageError` for anything that is no such object.
         """
-        held = Trust(
-            trust.objects(certificates, x509.Certificate, "certificates"),
-            trust.objects(crls, x509.CertificateRevocationList, "crls"),
-        )
+        found = objects(certificates, x509.Certificate, "certificates")
+        lists = objects(crls, x509.CertificateRevocationList, "crls")
+        del certificates, crls  # a key may be among them by mistake, and a traceback can show locals
+        held = Trust(usable(found), usable(lists))
         return cls._of(lambda: held, ())
 
     @classmethod
@@ -262,7 +271,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _certifi() -> tuple[x509.Certificate, ...]:
-    import certifi  # noqa: PLC0415 - its import costs as much as that of ssl
+    import certifi
 
     return tuple(x509_objects.readable_ones(Origin(certifi.where(), "certifi", TruststoreError).read()))
 
