@@ -244,14 +244,14 @@ class TestAServerThatTheClientRefuses:
 
 
 class TestNoCommonLanguage:
-    @pytest.mark.parametrize("policy", [mtls.TLSVersion.TLSv1_3], indirect=True)
+    @pytest.mark.parametrize("policy", [mtls.TLSVersion.TLSv1_3], ids=["TLSv1_3"], indirect=True)
     def test_a_server_of_1_2_only_refuses_a_client_of_1_3_only_at_step_2(
         self, nginx: dict[str, int], clients: Clients, placed: Placed, refused: Callable[..., mtls.HandshakeError]
     ) -> None:
         error = refused(clients.good, nginx["only_1_2"])
         assert placed(error) == (2, "peer", "protocol_version", "protocol_version", "observed", "handshake")
 
-    @pytest.mark.parametrize("policy", [mtls.TLSVersion.TLSv1_2], indirect=True)
+    @pytest.mark.parametrize("policy", [mtls.TLSVersion.TLSv1_2], ids=["TLSv1_2"], indirect=True)
     def test_a_server_of_1_3_only_refuses_a_client_of_1_2_only_at_step_2(
         self, nginx: dict[str, int], clients: Clients, placed: Placed, refused: Callable[..., mtls.HandshakeError]
     ) -> None:

@@ -227,7 +227,7 @@ class TestNoCommonLanguage:
         error = refused(clients.good, s_server(*only))
         assert placed(error) == (2, "peer", "peer_error", "handshake_failure", "observed", "handshake")
 
-    @pytest.mark.parametrize("policy", [mtls.TLSVersion.TLSv1_2], indirect=True)
+    @pytest.mark.parametrize("policy", [mtls.TLSVersion.TLSv1_2], ids=["TLSv1_2"], indirect=True)
     def test_no_common_group_is_told_at_step_2(
         self,
         s_server: OpenSSLServer,
