@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from mtls._handshake.diagnosis import Diagnosis, Observation, diagnose
-from mtls._model import Evidence, FailureReason, HandshakeStep, Role, Side
+from mtls._model import Evidence, Role, Side
+from mtls._model import FailureReason as F
+from mtls._model import HandshakeStep as S
 
-F, S = FailureReason, HandshakeStep
 CLIENT, SERVER = Role.CLIENT, Role.SERVER
 
 AT_HELLO: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from mtls._model import FailureReason, Role
 
 ALL_MEANINGS = tables.CERTIFICATE_ALERTS | tables.NEGOTIATION_ALERTS | tables.OTHER_ALERTS
 
+
 def _reasons_of_openssl() -> list[str]:
     """Every reason of the SSL library by the name that ``exc.reason`` has, as the openssl program spells them."""
     if shutil.which("openssl") is None:

@@ -102,8 +102,8 @@ def peer_identity(connection: ssl.SSLSocket | ssl.SSLObject | Any) -> PeerIdenti
     """Who is at the other end of a TLS connection, or ``None`` where nobody was verified.
 
     ``connection`` is an ``SSLSocket``, an ``SSLObject``, or an asyncio transport or stream writer over TLS. ``None``
-    stands for a plain connection, a peer without a certificate, a context that does not verify, and a handshake that
-    has not ended. A resumed connection gives the identity of the first one. Raises :class:`UsageError` for anything
+    stands for a plain connection, a peer without a certificate or one that was refused, a context that does not verify,
+    and a handshake that has not ended. A resumed connection gives the identity of the first one. Raises :class:`UsageError` for anything
     that is no connection.
     """
     extra = getattr(connection, "get_extra_info", None)
@@ -120,7 +120,7 @@ def peer_identity(connection: ssl.SSLSocket | ssl.SSLObject | Any) -> PeerIdenti
     inner = connection._sslobj  # type: ignore[union-attr]
     if inner is None or connection.context.verify_mode == ssl.CERT_NONE or connection.version() is None:
         return None
-    if getattr(inner, "unfinished", False):
+    if not getattr(inner, "admitted", True):
         return None
     return identity_of(inner)
 

@@ -32,6 +32,9 @@ NOT_YET = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class _StandIn:
     """Passes on to the C object whatever it does not do itself."""
 
+    admitted = False
+    """Whether the peer has passed every check, OpenSSL's and the profile's."""
+
     def __init__(self, real: Any, owner: Any) -> None:
         self._real = real
         self._owner = weakref.ref(owner)
@@ -55,8 +58,6 @@ class _StandIn:
 
 class Unfinished(_StandIn):
     """A connection whose handshake has not ended well."""
-
-    unfinished = True
 
     def __init__(self, real: Any, owner: Any, connection: Connection) -> None:
         super().__init__(real, owner)
@@ -121,6 +122,8 @@ class Refused(_StandIn):
 
 class Leftover(_StandIn):
     """Data that the peer sent before it closed, kept for the next reads."""
+
+    admitted = True
 
     def __init__(self, real: Any, owner: Any, data: bytes) -> None:
         super().__init__(real, owner)
