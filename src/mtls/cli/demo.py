@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import mtls
+from mtls._certificate import label, name, when
 from mtls._handshake.loopback import connected
 from mtls._handshake.staging import load_identity
 from mtls._rehearsal import handshake_over_socket
@@ -33,7 +34,7 @@ def demo() -> int:
     world = _make_world()
     print(f"\n3. A two-way handshake over a socket on 127.0.0.1, for the name {_NAME}\n")
     good = handshake_over_socket(world.client, world.server, hostname=_NAME)
-    print(textwrap.indent(str(good), "   "))
+    print(textwrap.indent(str(good), "  "))
     wrong = 0 if good.ok else 1
     print("\n4. Broken in every common way: which step, who refused, why, and what to do")
     scenarios = _scenarios(world)
@@ -68,13 +69,16 @@ def _make_world() -> _World:
     print("1. A development CA\n")
     authority = CertificateAuthority("Demo Root")
     issuing = authority.intermediate("Demo Issuing CA")
-    print(f"   {authority!r}\n   {issuing!r}")
-    print("\n2. Key -> certificate request (CSR) -> certificate, for both sides\n")
+    for kind, certificate in (("root", authority.certificate), ("intermediate", issuing.certificate)):
+        print(f"   {kind:<13} {label(certificate)}, until {when(certificate.not_valid_after_utc)}")
+    print("\n2. Key → certificate request (CSR) → certificate, for both sides\n")
     keystores = {}
     for role, names in ((mtls.Role.SERVER, [_NAME]), (mtls.Role.CLIENT, ["billing-client"])):
         request = mtls.CertificateRequest.new(names=names, role=role)
         keystore = keystores[role] = request.complete(issuing.sign(request))
-        print(f"   {role.value}: key made, CSR for {', '.join(names)}, signed: {keystore!r}")
+        leaf = keystore.certificate
+        print(f"   {role.value}  a new key → a CSR for {', '.join(names)} ({role.eku}) → {label(leaf)}")
+        print(f"           signed by {name(leaf.issuer)}, until {when(leaf.not_valid_after_utc)}")
     return _World(
         authority=authority,
         stranger=CertificateAuthority("Stranger Root"),
