@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import time
@@ -81,6 +82,12 @@ def test_a_set_up_that_does_not_fail_at_all_is_shown(
     monkeypatch.setattr(demo, "_scenarios", one_good)
     assert demo.demo() == 1
     assert "nothing was said about the handshake" in capsys.readouterr().out
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    script = f"{shlex.quote(sys.executable)} -u -m mtls demo | head -n 1"
+    ran = subprocess.run(["bash", "-c", script], check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert (ran.stdout, ran.stderr) == ("1. A development CA\n", "")
 
 
 @pytest.mark.parametrize("arguments", [[], ["sing"], ["demo", "--loud"]])
