@@ -112,6 +112,15 @@ def test_a_self_issued_certificate_of_a_key_rollover_is_no_root(pki: Pki) -> Non
     assert keystore.root == pki.root
 
 
+def test_a_root_of_the_right_name_and_another_key_is_not_the_root_of_a_chain_that_ends_early(pki: Pki) -> None:
+    new_key = pki.new_key()
+    rollover = pki.certificate("Root", new_key, issuer=(pki.root, pki.root_key), ca=True)
+    namesake = pki.certificate("Root", pki.new_key(), ca=True)
+    leaf = pki.certificate("leaf", pki.leaf_key, issuer=(rollover, new_key))
+    keystore = Keystore.from_objects(pki.leaf_key, leaf, [rollover, namesake])
+    assert (keystore.chain, keystore.root, keystore.unrelated) == ((rollover,), None, (namesake,))
+
+
 def test_names_that_differ_in_case_and_blanks_are_the_same_name(pki: Pki) -> None:
     key = pki.new_key()
     written = pki.certificate("My  CA", key, ca=True)

@@ -200,3 +200,27 @@ def test_a_keystore_of_bytes_or_objects_cannot_be_read_again(pki: Pki) -> None:
         assert keystore._paths == ()
         with pytest.raises(UsageError, match=r"was not read from files, .* make it from paths"):
             keystore._reload()
+
+
+def test_a_working_directory_that_is_gone_does_not_matter_to_an_absolute_path(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "all.pem").write_bytes(pki.pem(pki.leaf, pki.leaf_key))
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert Keystore.from_pem(tmp_path / "all.pem").certificate == pki.leaf
+    with pytest.raises(KeystoreError, match="there is no such file") as caught:
+        Keystore.from_pem("all.pem")
+    assert caught.value.failure == "not_found"
+
+
+def test_a_directory_with_a_wrong_password_is_not_read_again(
+    pki: Pki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tls.crt").write_bytes(pki.pem(pki.leaf))
+    (tmp_path / "tls.key").write_bytes(pki.encrypted(pki.leaf_key, "x"))
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
+    with pytest.raises(KeystoreError, match="does not open with the password given") as caught:
+        Keystore.from_directory(tmp_path, password="y")
+    assert caught.value.failure == "wrong_password"

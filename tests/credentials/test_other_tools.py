@@ -229,6 +229,17 @@ def test_a_key_that_tls_does_not_sign_with_is_named(options: list[str], kind: st
     assert caught.value.failure == "unsupported_key"
 
 
+def test_a_pkcs12_with_a_key_on_a_curve_that_cannot_be_read_is_unsupported(tool: Tool, tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:sect233k1", "-nodes", "-subj", "/CN=x"]
+    tool("openssl", "req", "-x509", *curve, "-keyout", str(both), "-out", str(tmp_path / "certificate.pem"))
+    both.write_bytes(both.read_bytes() + (tmp_path / "certificate.pem").read_bytes())
+    archive = tool("openssl", "pkcs12", "-export", "-in", str(both), "-passout", "pass:x")
+    with pytest.raises(KeystoreError, match="it holds a key, or is encrypted in a way, that cannot be read") as caught:
+        Keystore.from_pkcs12(archive, password="x")
+    assert caught.value.failure == "unsupported_key"
+
+
 def test_a_dsa_key_is_unsupported(pki: Pki, tool: Tool) -> None:
     parameters = tool("openssl", "dsaparam", "1024")
     key = tool("openssl", "gendsa", "/dev/stdin", given=parameters)

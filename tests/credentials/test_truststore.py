@@ -212,7 +212,7 @@ def test_the_system_store_is_where_openssl_looks(pki: Pki, tmp_path: Path, monke
     bundle, folder = tmp_path / "bundle.pem", tmp_path / "certs"
     folder.mkdir()
     damaged = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-    bundle.write_bytes(pki.pem(pki.root) + damaged)
+    bundle.write_bytes(pki.pem(pki.root, pki.crl(1)) + damaged)
     (folder / "0a1b2c3d.0").write_bytes(pki.pem(pki.intermediate))
     (folder / "0a1b2c3d.1").write_bytes(b"damaged")
     (folder / "README.pem").write_bytes(pki.pem(pki.leaf))
