@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 from mtls._model import TLSVersion
+from mtls.errors import UsageError
 
 _CAN_SET_TLS13_SUITES_AND_GROUPS = sys.version_info >= (3, 15)
 
@@ -30,7 +32,8 @@ class TLSPolicy:
     are the TLS 1.3 suites and key exchange groups the source asks for, which Python cannot set before 3.15 (see
     :attr:`unenforceable`). ``security_level`` is OpenSSL's (0 to 5): it refuses weak keys and signatures in both
     chains, ours and the peer's. Presets are module constants: :data:`MOZILLA_MODERN`, :data:`MOZILLA_INTERMEDIATE`,
-    :data:`BCP195`, :data:`NIST_800_52R2`; a policy of your own is ``TLSPolicy(name="ours", ...)``.
+    :data:`BCP195`, :data:`NIST_800_52R2`; a policy of your own is ``TLSPolicy(name="ours", ...)``. Raises
+    :class:`UsageError` for a version before TLS 1.2 and for one text where a tuple of names belongs.
     """
 
     name: str
@@ -41,6 +44,12 @@ class TLSPolicy:
     groups: tuple[str, ...] = ()
     security_level: int = 2
     source: str = ""
+
+    def __post_init__(self) -> None:
+        for field in ("minimum_version", "maximum_version"):
+            object.__setattr__(self, field, _version(getattr(self, field), field))
+        for field in ("ciphers", "tls13_ciphersuites", "groups"):
+            object.__setattr__(self, field, _tuple_of_names(getattr(self, field), field))
 
     @property
     def cipher_string(self) -> str:
@@ -53,8 +62,10 @@ class TLSPolicy:
 
     @property
     def minimum_security_bits(self) -> int:
-        """The strength in bits that the security level asks of every key and signature."""
-        return _SECURITY_BITS[self.security_level]
+        """The strength in bits that the security level asks of every key and signature; 0 for a level that there is
+        not, which the check of a profile refuses.
+        """
+        return _SECURITY_BITS.get(self.security_level, 0)
 
     @property
     def unenforceable(self) -> tuple[str, ...]:
@@ -76,6 +87,23 @@ class TLSPolicy:
 
     def __repr__(self) -> str:
         return f"<TLSPolicy {self.name}: {self.minimum_version.label} to {self.maximum_version.label}>"
+
+
+def _version(value: Any, field: str) -> TLSVersion:
+    """The version itself, also for the member of ``ssl.TLSVersion`` with its number. What is older is refused."""
+    try:
+        return TLSVersion(value)
+    except ValueError:
+        text = f"{field}= is TLSVersion.TLSv1_2 or TLSVersion.TLSv1_3 (RFC 8996 forbids older ones), not {value!r}"
+        raise UsageError(text) from None
+
+
+def _tuple_of_names(value: object, field: str) -> tuple[str, ...]:
+    """A tuple, so that a policy can be hashed. One text would be taken apart into its letters, and is refused."""
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value):
+        return tuple(value)
+    text = f"{field}= takes a tuple of names, for instance ('ECDHE-RSA-AES256-GCM-SHA384',), not {value!r}"
+    raise UsageError(text)
 
 
 def rsa_security_bits(modulus_bits: int) -> int:

@@ -223,7 +223,7 @@ class _Profile(TLSProfile):
         own = () if self.keystore is None else (self.keystore.certificate, *self.keystore.chain)
         return [certificate.not_valid_after_utc for certificate in own]
 
-    def _read_again(self) -> tuple[_Profile, Settings]:
+    def _read_again(self) -> tuple[_Profile, Generation]:
         """The same profile from the files as they are now; raises what stands against using it."""
         if not self._paths():
             text = "nothing here was read from a file, so there is nothing to read again; build a new profile instead"
@@ -234,8 +234,7 @@ class _Profile(TLSProfile):
             if source is not None and source._paths:
                 changed[name] = source._reload()
         again = replace(self, **changed)
-        again._generation()  # checks it, and builds it once
-        return again, again._settings()
+        return again, again._generation()
 
     def _paths(self) -> tuple[str, ...]:
         return tuple(

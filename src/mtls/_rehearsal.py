@@ -79,7 +79,9 @@ class Handshake:
         """Raise the error of the side that knows best, with the picture as a note; nothing if ``ok``."""
         error = self.error
         if error is not None:
-            error.add_note(str(self))
+            picture = str(self)
+            if picture not in getattr(error, "__notes__", ()):
+                error.add_note(picture)
             raise error
 
     def __str__(self) -> str:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from mtls._handshake.connection import Connection
 from mtls._handshake.following import ContextStatus, Follower, Reload
-from mtls._handshake.generation import Generation, Narrowing, Settings
 from mtls._handshake.hostnames import dns_name_matches
 from mtls._handshake.seal import Sealed
 from mtls._handshake.standins import Unfinished
@@ -27,6 +26,8 @@ from mtls.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from mtls._handshake.generation import Generation, Narrowing
 
 # another library may have replaced ssl.SSLContext by a subclass of its own; the real class is in the MRO of either
 _RealSSLContext: type[ssl.SSLContext] = next(kind for kind in ssl.SSLContext.__mro__ if kind.__module__ == "ssl")
@@ -46,7 +47,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
 
     _profile: Any
     _generation: Generation
-    _rebuild: Callable[[], tuple[Any, Settings]]
+    _rebuild: Callable[[], tuple[Any, Generation]]
     _follower: Follower | None
     _narrowing: Narrowing
     _request: threading.local
@@ -61,7 +62,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
         cls,
         profile: Any,
         generation: Generation,
-        rebuild: Callable[[], tuple[Any, Settings]],
+        rebuild: Callable[[], tuple[Any, Generation]],
         *,
         reload: Reload | None = None,
         paths: tuple[str, ...] = (),
@@ -115,11 +116,10 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
         """
         with self._lock:
             try:
-                profile, settings = self._rebuild()
-                successor = Generation(settings)
+                profile, successor = self._rebuild()
                 from mtls._handshake import proof
 
-                proof.prove(settings, successor)
+                proof.prove(successor)
             except Exception as fault:
                 self.__dict__["_status"] = self._status.failed(fault)
                 raise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mtls._handshake.connection import ATTACHED, reading_of
 from mtls._handshake.diagnosis import Observation, diagnose
 from mtls._model import FailureReason, Phase, Role
-from mtls.errors import HandshakeError, HandshakeTimeoutError, MTLSError, PeerVerificationError
+from mtls.errors import HandshakeError, HandshakeTimeoutError, MTLSError, PeerVerificationError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,11 @@ def explain(exc: BaseException) -> MTLSError | None:
     Looks through ``__cause__``, ``__context__``, ``args``, exception groups and the attributes in which HTTP libraries
     keep what they wrap; cycles are safe. An error of ours comes first, then what was attached to an exception that had
     to pass unchanged, then a bare ``ssl.SSLError``: of that neither our role nor our certificate is known, so ``step``
-    is often ``None``. Returns ``None`` where nothing is about TLS.
+    is often ``None``. Returns ``None`` where nothing is about TLS; raises :class:`UsageError` for what is no exception.
     """
+    if not isinstance(exc, BaseException):
+        text = f"explain() takes an exception, not {type(exc).__name__}"
+        raise UsageError(text)
     found = list(_inside(exc))
     ours = [each for each in found if isinstance(each, MTLSError)]
     ours.sort(key=lambda error: not isinstance(error, HandshakeError))

@@ -102,9 +102,9 @@ def peer_identity(connection: ssl.SSLSocket | ssl.SSLObject | Any) -> PeerIdenti
     """Who is at the other end of a TLS connection, or ``None`` where nobody was verified.
 
     ``connection`` is an ``SSLSocket``, an ``SSLObject``, or an asyncio transport or stream writer over TLS. ``None``
-    stands for a plain connection, a peer without a certificate or one that was refused, a context that does not verify,
-    and a handshake that has not ended. A resumed connection gives the identity of the first one. Raises :class:`UsageError` for anything
-    that is no connection.
+    stands for a plain connection, a peer without a certificate or one that was refused, a context that does not
+    verify, and a handshake that has not ended. A resumed connection gives the identity of the first one. Raises
+    :class:`UsageError` for anything that is no connection.
     """
     extra = getattr(connection, "get_extra_info", None)
     if extra is not None:

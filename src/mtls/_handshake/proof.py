@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 _ROUNDS = 6
 
 
-def prove(settings: Settings, generation: Generation) -> None:
+def prove(generation: Generation) -> None:
     """Raise :class:`ConfigurationError` unless ``generation`` does what its settings say."""
+    settings = generation.settings
     if settings.keystore is None:
         return
     if settings.role is Role.SERVER:
