@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import mtls
-from mtls._handshake import admission, connection
+from mtls import _certificate
+from mtls._handshake import connection
 from mtls._handshake.loopback import join
 from mtls._handshake.standins import Leftover, Refused, Unfinished
 
@@ -388,10 +389,7 @@ def test_a_fault_in_the_explanation_does_not_hide_the_failure(
 def test_a_peer_whose_certificate_cannot_be_read_is_refused_where_rules_apply(
     authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreadable(_: object) -> None:
-        raise ValueError
-
-    monkeypatch.setattr(admission, "identity_of", unreadable)
+    monkeypatch.setattr(_certificate, "parse", lambda _: None)
     profile = mtls.TLSProfile.server(
         keystore=authority.server("localhost"), truststore=authority.truststore, authorize=lambda _: True
     )

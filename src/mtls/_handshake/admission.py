@@ -14,6 +14,7 @@ from cryptography import x509
 from mtls import _certificate
 from mtls._handshake.peer import PeerIdentity, PeerPolicy, identity_of
 from mtls._model import EKUPolicy, FailureReason, Role
+from mtls.errors import ChainError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,7 +32,7 @@ def refusal(settings: Settings, real: Any, now: datetime) -> Refusal | None:
         return None
     try:
         peer = identity_of(real)
-    except ValueError:
+    except ChainError:
         text = "its certificate cannot be read, so the rules of the profile cannot be applied to it"
         return FailureReason.MALFORMED, text, real.getpeercert(True)
     if peer is None:

@@ -6,6 +6,7 @@ by a wildcard that stands for one whole left-most label, never by substring.
 
 from __future__ import annotations
 
+import _ssl
 import hashlib
 import ssl
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from cryptography import x509
 
 from mtls import _certificate
 from mtls._handshake.hostnames import dns_name_matches
-from mtls.errors import UsageError
+from mtls._model import FailureReason, Finding, Role, Severity
+from mtls.errors import ChainError, UsageError
 
 _SPIFFE = "spiffe://"
 _SPKI_SHA256_LENGTH = 64
@@ -88,14 +90,31 @@ def _unpickle_identity(leaf: bytes, chain: tuple[bytes, ...], resumed: bool) -> 
 
 
 def identity_of(connection: Any) -> PeerIdentity | None:
-    """The identity behind a C-level ``_ssl._SSLSocket`` whose context verifies, ``None`` without a certificate."""
+    """The identity behind a C-level ``_ssl._SSLSocket`` whose context verifies, ``None`` without a certificate.
+
+    Raises :class:`ChainError` for a certificate that OpenSSL has accepted and ``cryptography`` cannot read.
+    """
     leaf = connection.getpeercert(True)
     if leaf is None:
         return None
-    certificate = x509.load_der_x509_certificate(leaf)
-    encoded = [entry.public_bytes(2) for entry in connection.get_verified_chain() or ()]  # 2: _ssl.ENCODING_DER
-    chain = tuple(x509.load_der_x509_certificate(entry) for entry in encoded) or (certificate,)
-    return PeerIdentity(certificate, chain, bool(connection.session_reused))
+    path = [entry.public_bytes(_ssl.ENCODING_DER) for entry in connection.get_verified_chain() or ()] or [leaf]
+    readable = [_certificate.parse(encoded) for encoded in path]
+    chain = tuple(certificate for certificate in readable if certificate is not None)
+    if len(chain) != len(path):
+        raise ChainError([_unreadable(connection, readable.index(None))])
+    return PeerIdentity(chain[0], chain, bool(connection.session_reused))
+
+
+def _unreadable(connection: Any, position: int) -> Finding:
+    role = Role.CLIENT if connection.server_side else Role.SERVER
+    return Finding(
+        failure=FailureReason.MALFORMED,
+        severity=Severity.ERROR,
+        step=role.verified_at,
+        message=f"OpenSSL accepts certificate {position} in the chain of the {role.value}, but it cannot be read here",
+        remedy="have it issued anew by a CA that follows RFC 5280",
+        position=position,
+    )
 
 
 def peer_identity(connection: ssl.SSLSocket | ssl.SSLObject | Any) -> PeerIdentity | None:
@@ -104,7 +123,8 @@ def peer_identity(connection: ssl.SSLSocket | ssl.SSLObject | Any) -> PeerIdenti
     ``connection`` is an ``SSLSocket``, an ``SSLObject``, or an asyncio transport or stream writer over TLS. ``None``
     stands for a plain connection, a peer without a certificate or one that was refused, a context that does not
     verify, and a handshake that has not ended. A resumed connection gives the identity of the first one. Raises
-    :class:`UsageError` for anything that is no connection.
+    :class:`UsageError` for anything that is no connection, and :class:`ChainError` for a certificate that OpenSSL has
+    accepted and ``cryptography`` cannot read.
     """
     extra = getattr(connection, "get_extra_info", None)
     if extra is not None:
