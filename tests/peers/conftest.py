@@ -171,6 +171,8 @@ class Server:
                     return
                 self.connections += 1
                 connection.settimeout(DEADLINE)
+                # what Nagle's algorithm holds back, a reset throws away before it was ever sent
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:
                     outcome = self._serve(connection)
                 except OSError as error:
