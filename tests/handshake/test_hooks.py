@@ -90,7 +90,7 @@ def test_using_a_connection_before_its_handshake_does_not_get_around_the_rules(
             with client.wrap_socket(raw, server_hostname="localhost") as tls:
                 tls.sendall(b"hello")
                 tls.recv(1)
-        except (mtls.HandshakeError, ConnectionError):
+        except OSError:  # refused: how it shows depends on the moment
             pass
 
     with (
