@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cryptography.x509.extensions import ExtensionType
 
 _LABEL_LENGTH = 100
+_UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What ``cryptography`` raises for certificates that OpenSSL may have passed; the last three are no ``ValueError``."""
 _E = TypeVar("_E", bound="ExtensionType")
 
 EKU_OIDS = {Role.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH, Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH}
@@ -45,7 +47,7 @@ def parse(encoded: bytes) -> x509.Certificate | None:
     """The certificate in ``encoded`` (DER), or ``None`` where ``cryptography`` cannot read it."""
     try:
         return x509.load_der_x509_certificate(encoded)
-    except (ValueError, TypeError):
+    except _UNREADABLE:
         return None
 
 
@@ -97,7 +99,7 @@ def extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
     """The extension of this kind, or ``None`` where it is absent or cannot be read."""
     try:
         return certificate.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *_UNREADABLE):
         return None
 
 

@@ -5,6 +5,8 @@ Rule: an option of ``None`` looks like a variable that was never set, and must n
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +17,8 @@ from mtls.errors import ConfigurationError, UsageError
 if TYPE_CHECKING:
     import enum
 
+_NEVER_IN_A_HOST = re.compile(r"[*/@\[\]\s]")
+"""What a URL, an address with a port or a careless list has and no host name: the entry would match nothing."""
 _ALPN_LENGTH = 255
 """A name has a one-byte length (RFC 7301, 3.1)."""
 _T = TypeVar("_T")
@@ -92,7 +96,7 @@ def host_names(value: object) -> tuple[str, ...]:
     names = []
     for name in _names(value, "hosts"):
         bare = name.removeprefix("*.").rstrip(".")
-        if "*" in bare or "/" in bare or not bare:
+        if not bare or _NEVER_IN_A_HOST.search(bare) or (":" in bare and not _is_ipv6(name)):
             text = f"hosts= lists host names such as 'api.example' or '*.example', not {name!r}"
             raise UsageError(text)
         try:
@@ -102,6 +106,14 @@ def host_names(value: object) -> tuple[str, ...]:
             raise UsageError(text) from fault
         names.append(("*." if name.startswith("*.") else "") + encoded)
     return tuple(names)
+
+
+def _is_ipv6(name: str) -> bool:
+    try:
+        ipaddress.IPv6Address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def moment(at: object) -> datetime:

@@ -56,8 +56,9 @@ class Report:
 
     def __str__(self) -> str:
         lines = [self._heading()]
+        width = max([_FAILURE_COLUMN, *(len(finding.failure.name) for finding in self.findings)])
         for finding in self.findings:
-            failure = finding.failure.name.ljust(_FAILURE_COLUMN)
+            failure = finding.failure.name.ljust(width)
             head = f"  {finding.severity.value:<8} step {finding.step.value}  {failure}  "
             lines += [head + finding.message, " " * len(head) + f"→ {finding.remedy}"]
         lines += [f"  not checked: {rule}" for rule in self.not_checked]

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mtls._policy import TLSPolicy
 
 _SECURITY_LEVELS = range(6)
+_STATIC_RSA = ("AES128", "AES256", "ARIA", "CAMELLIA", "NULL-SHA")
+"""How the names of the suites begin in which the client encrypts to the server's RSA key."""
 
 
 def check_policy(policy: TLSPolicy, role: Role, keystore: Keystore | None) -> list[Finding]:
@@ -82,11 +84,14 @@ def _level(policy: TLSPolicy) -> Iterator[Finding]:
 
 
 def _suites(policy: TLSPolicy, role: Role, keystore: Keystore | None) -> Iterator[Finding]:
-    """A server's key must fit the TLS 1.2 suites; in TLS 1.3 any key fits any suite."""
+    """A server's key must fit the TLS 1.2 suites; in TLS 1.3 any key fits any suite.
+
+    DHE fits none: without parameters of its own, which ``ssl`` loads from files only, no server offers it.
+    """
     if role is not Role.SERVER or keystore is None or not policy.ciphers or policy.minimum_version > TLSVersion.TLSv1_2:
         return
     wanted = "RSA" if isinstance(keystore.certificate.public_key(), rsa.RSAPublicKey) else "ECDSA"
-    if any(f"-{wanted}-" in suite for suite in policy.ciphers) or any("-" not in suite for suite in policy.ciphers):
+    if any(_signed_with(suite) in {wanted, None} for suite in policy.ciphers):
         return
     only_this = policy.maximum_version <= TLSVersion.TLSv1_2
     yield Finding(
@@ -100,3 +105,14 @@ def _suites(policy: TLSPolicy, role: Role, keystore: Keystore | None) -> Iterato
         required=f"a suite with {wanted}",
         presented=", ".join(policy.ciphers),
     )
+
+
+def _signed_with(suite: str) -> str | None:
+    """The kind of key that a suite needs on a server: RSA, ECDSA, one that we have none of, or ``None`` for a rule
+    such as ``ECDHE+AESGCM``, which only OpenSSL can tell.
+    """
+    if "-" not in suite or not suite[0].isalnum():
+        return None
+    if suite.startswith("ECDHE-ECDSA-"):
+        return "ECDSA"
+    return "RSA" if suite.startswith(("ECDHE-RSA-", *_STATIC_RSA)) else "other"

@@ -5,18 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from mtls._certificate import (
-    EKU_OIDS,
-    eku_names,
-    extension,
-    is_ca,
-    is_self_issued,
-    label,
-    name,
-    subject_alternative_names,
-)
+from mtls._certificate import extension, is_ca, is_self_issued, label, name, subject_alternative_names
 from mtls._checks.dates import check_dates
+from mtls._checks.form import strict_faults, unknown_critical, wrong_eku
 from mtls._checks.strength import check_strength
 from mtls._model import AnchorKind, ChainRules, EKUPolicy, FailureReason, Finding, Role, Severity
 
@@ -27,6 +20,11 @@ if TYPE_CHECKING:
     from mtls._credentials.keystore import Keystore
     from mtls._credentials.truststore import Truststore
     from mtls._policy import TLSPolicy
+
+_CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
+"""The curves that TLS 1.3 has a signature scheme for and peers offer in TLS 1.2 (measured: OpenSSL 3 ends every
+handshake with another one).
+"""
 
 
 def check_keystore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
@@ -51,10 +49,11 @@ def check_keystore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
         findings += check_dates(certificate, now, step=step, owner=owner, position=position)
         findings += check_strength(certificate, policy, step=step, owner=owner, position=position)
         findings += _extended_key_usage(certificate, role, eku, position)
+        findings += _form(certificate, role, chain_rules, position)
         if position:
             findings += _issues_certificates(certificate, role, position)
-        if chain_rules is ChainRules.STRICT:
-            findings += _strict_form(certificate, role, position)
+            findings += _path_length(keystore, role, position)
+    findings += _leaf_curve(keystore.certificate, role)
     findings += _leaf_key_usage(keystore.certificate, role)
     findings += _names(keystore.certificate, role)
     findings += _completeness(keystore, truststore, role)
@@ -65,35 +64,50 @@ def check_keystore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
 def _extended_key_usage(
     certificate: x509.Certificate, role: Role, policy: EKUPolicy, position: int
 ) -> Iterator[Finding]:
-    present = extension(certificate, x509.ExtendedKeyUsage)
     who = f"{'leaf' if position == 0 else 'intermediate'} {label(certificate)}"
     common = {"step": role.verified_at, "certificate": certificate, "position": position, "required": role.eku}
-    if present is None:
-        if position:
-            return
+    ask = f"ask the CA for a certificate with {role.eku}"
+    if position == 0 and extension(certificate, x509.ExtendedKeyUsage) is None:
         required = policy is EKUPolicy.REQUIRED
         yield Finding(
             failure=FailureReason.WRONG_EKU if required else FailureReason.EKU_ABSENT,
             severity=Severity.ERROR if required else Severity.WARNING,
             message=f"{who} has no extended key usage; strict peers want {role.eku} (RFC 5280, 4.2.1.12)",
-            remedy=f"ask the CA for a certificate with {role.eku}",
+            remedy=ask,
             presented="none",
             **common,  # type: ignore[arg-type] # the four keywords fit their fields
         )
-    elif EKU_OIDS[role] not in present:
-        uses = eku_names(present)
-        remedy = f"ask the CA for a certificate with {role.eku}"
-        if role is Role.CLIENT and position == 0:
-            remedy += "; public CAs stopped issuing it in 2026, so it has to be a private CA"
+    for fault in wrong_eku(certificate, role):
         if position:
             remedy = f"have the leaf issued by a CA whose own certificate allows {role.eku}, or has no EKU"
+        elif role is Role.CLIENT:
+            remedy = f"{ask}; public CAs stopped issuing it in 2026, so it has to be a private CA"
+        else:
+            remedy = ask
         yield Finding(
-            failure=FailureReason.WRONG_EKU,
+            failure=fault.failure,
             severity=Severity.ERROR,
-            message=f"{who} allows {uses} only; a {role.value} needs {role.eku} (RFC 5280, 4.2.1.12)",
+            message=f"{who} {fault.text}",
             remedy=remedy,
-            presented=uses,
+            presented=fault.presented,
             **common,  # type: ignore[arg-type] # the four keywords fit their fields
+        )
+
+
+def _leaf_curve(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
+    key = leaf.public_key()
+    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in _CURVES:
+        yield Finding(
+            failure=FailureReason.NO_SHARED_SIGNATURE_ALGORITHM,
+            severity=Severity.ERROR,
+            step=role.certificate_step,
+            message=f"the key of leaf {label(leaf)} is on the curve {key.curve.name}, with which TLS 1.3 cannot sign "
+            "(RFC 8446, 4.2.3) and which peers do not accept in TLS 1.2",
+            remedy="get a certificate for a key on P-256, or an RSA key",
+            certificate=leaf,
+            position=0,
+            required="P-256, P-384 or P-521",
+            presented=key.curve.name,
         )
 
 
@@ -137,25 +151,44 @@ def _issues_certificates(certificate: x509.Certificate, role: Role, position: in
     )
 
 
-def _strict_form(certificate: x509.Certificate, role: Role, position: int) -> Iterator[Finding]:
-    """What X509_V_FLAG_X509_STRICT refuses, as peers on Python 3.13 do. Our own peer may be lenient: a warning."""
-    wanted: list[tuple[str, type[x509.ExtensionType]]] = []
-    if not is_self_issued(certificate):
-        wanted.append(("authorityKeyIdentifier", x509.AuthorityKeyIdentifier))
-    if position:
-        wanted += [("subjectKeyIdentifier", x509.SubjectKeyIdentifier), ("keyUsage", x509.KeyUsage)]
-    missing = [text for text, kind in wanted if extension(certificate, kind) is None]
-    if missing:
+def _path_length(keystore: Keystore, role: Role, position: int) -> Iterator[Finding]:
+    """RFC 5280, 4.2.1.9: how many CAs may stand between this one and the leaf; self-issued ones do not count."""
+    certificate, below = keystore.chain[position - 1], keystore.chain[: position - 1]
+    constraints = extension(certificate, x509.BasicConstraints)
+    limit = None if constraints is None else constraints.path_length
+    count = sum(not is_self_issued(each) for each in below)
+    if limit is not None and count > limit:
         yield Finding(
-            failure=FailureReason.MISSING_EXTENSION,
-            severity=Severity.WARNING,
+            failure=FailureReason.PATH_TOO_LONG,
+            severity=Severity.ERROR,
             step=role.verified_at,
-            message=f"{label(certificate)} has no {' and no '.join(missing)}; peers that read RFC 5280 strictly "
-            "(Python 3.13) refuse it",
-            remedy="ask the CA for a certificate that has it",
+            message=f"intermediate {label(certificate)} allows {limit} CAs below itself (pathLenConstraint), and the "
+            f"chain has {count}",
+            remedy="have the leaf issued by a CA that stands higher, or this CA issued anew with a longer path",
             certificate=certificate,
             position=position,
-            required=", ".join(missing),
+            required=f"at most {limit}",
+            presented=str(count),
+        )
+
+
+def _form(certificate: x509.Certificate, role: Role, rules: ChainRules, position: int) -> Iterator[Finding]:
+    """What OpenSSL always refuses is an error; what peers refuse that are strict (Python 3.13) is a warning."""
+    faults = [(fault, Severity.ERROR, "OpenSSL refuses it") for fault in unknown_critical(certificate)]
+    if rules is ChainRules.STRICT:
+        judged = "peers that read RFC 5280 strictly (Python 3.13) refuse it"
+        faults += [(fault, Severity.WARNING, judged) for fault in strict_faults(certificate, issuer=position > 0)]
+    for fault, severity, judged in faults:
+        yield Finding(
+            failure=fault.failure,
+            severity=severity,
+            step=role.verified_at,
+            message=f"{label(certificate)} {fault.text}; {judged}",
+            remedy="ask the CA for a certificate in proper form",
+            certificate=certificate,
+            position=position,
+            required=fault.required,
+            presented=fault.presented,
         )
 
 
@@ -175,7 +208,11 @@ def _names(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
 
 
 def _completeness(keystore: Keystore, truststore: Truststore | None, role: Role) -> Iterator[Finding]:
-    """Whether the chain that we send reaches a root, as far as it can be told from what is at hand."""
+    """Whether the chain that we send reaches a root, as far as it can be told from what is at hand.
+
+    An issuer that is in the truststore only is no certain fault: OpenSSL sends it along with a lone leaf, and a peer
+    that trusts what we trust needs no more.
+    """
     top = keystore.chain[-1] if keystore.chain else keystore.certificate
     if keystore.root is not None or is_self_issued(top):
         return
@@ -184,7 +221,7 @@ def _completeness(keystore: Keystore, truststore: Truststore | None, role: Role)
     if any(truststore is not None and truststore.kind_of(issuer) is AnchorKind.ROOT for issuer in issuers):
         return
     gap = any(is_ca(certificate) for certificate in keystore.unrelated)
-    certain = bool(issuers) or gap
+    certain = gap and not issuers
     if issuers:
         text = f"its issuer {name(top.issuer)} is an intermediate that is in the truststore but not in the keystore"
     elif gap:

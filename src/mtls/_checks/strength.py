@@ -23,7 +23,7 @@ def check_strength(
     """
     needed = policy.minimum_security_bits
     found = []
-    key_bits, key_name = key_strength(certificate.public_key())
+    key_bits, key_name = key_strength(certificate)
     if key_bits < needed:
         found.append((FailureReason.WEAK_KEY, f"the key of {owner} {label(certificate)} is {key_name}", key_bits))
     signature_bits, digest = _signature_strength(certificate)
@@ -46,9 +46,9 @@ def check_strength(
     ]
 
 
-def key_strength(key: object) -> tuple[int, str]:
-    """The security bits of a public key and what to call it: ``(128, "EC P-256")``."""
-    match key:
+def key_strength(certificate: x509.Certificate) -> tuple[int, str]:
+    """The security bits of its public key and what to call that: ``(128, "EC secp256r1")``."""
+    match key := _public_key(certificate):
         case rsa.RSAPublicKey():
             return rsa_security_bits(key.key_size), f"RSA {key.key_size}"
         case dsa.DSAPublicKey():
@@ -59,8 +59,18 @@ def key_strength(key: object) -> tuple[int, str]:
             return _ED25519_BITS, "Ed25519"
         case ed448.Ed448PublicKey():
             return _ED448_BITS, "Ed448"
+        case x509.ObjectIdentifier():
+            return 0, f"of the unknown kind {key.dotted_string}"
         case _:
             return 0, type(key).__name__
+
+
+def _public_key(certificate: x509.Certificate) -> object:
+    """The key, or the number of its algorithm where ``cryptography`` cannot read it."""
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return certificate.public_key_algorithm_oid
 
 
 def _signature_strength(certificate: x509.Certificate) -> tuple[int, str]:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from mtls._certificate import extension, label, name, when
+from mtls._certificate import extension, label, when
+from mtls._checks.crls import check_crls
 from mtls._checks.dates import check_dates
+from mtls._checks.form import Fault, strict_faults, unknown_critical, wrong_eku
+from mtls._checks.strength import key_strength
 from mtls._model import AnchorKind, ChainRules, FailureReason, Finding, HandshakeStep, Revocation, Role, Severity
 
 if TYPE_CHECKING:
@@ -16,12 +19,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mtls._credentials.truststore import Truststore
+    from mtls._policy import TLSPolicy
 
-_LISTED = 10
-"""More findings of one kind than this tell nobody anything."""
+_LARGE = 10
+"""A client's truststore with more anchors than this may hold the public CAs."""
+_LENIENT = "chain_rules=ChainRules.LENIENT"
 
 
-def check_truststore(
+def check_truststore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
     truststore: Truststore,
     role: Role,
     *,
@@ -29,17 +34,18 @@ def check_truststore(
     revocation: Revocation,
     authorized: bool,
     now: datetime,
+    policy: TLSPolicy | None = None,
 ) -> list[Finding]:
     """Every fault of the anchors and CRLs that ``role`` (ours) judges its peers by. ``now`` is aware.
 
     One bad anchor among good ones is a warning; when no anchor is usable, each is an error. ``authorized`` says
-    whether the profile decides by ``authorize=`` who may come in.
+    whether the profile decides by ``authorize=`` who may come in. Without ``policy`` no key is weak.
     """
     step = role.other.verified_at
     if not len(truststore):
         return [_empty(step)]
     # to know the public CAs certifi has to be read, which only a server or a large truststore is worth
-    worth_it = role is Role.SERVER or len(truststore) > _LISTED
+    worth_it = role is Role.SERVER or len(truststore) > _LARGE
     public = truststore._public_anchors() if worth_it else ()
     findings: list[Finding] = []
     unusable: dict[x509.Certificate, list[Finding]] = {}
@@ -49,7 +55,7 @@ def check_truststore(
         kind = truststore.kind_of(anchor)
         dates = check_dates(anchor, now, step=step, owner="trust anchor")
         faults = [finding for finding in dates if finding.severity is Severity.ERROR]
-        faults += _form(anchor, kind, chain_rules, step)
+        faults += _form(anchor, kind, chain_rules, role.other, policy)
         findings += [finding for finding in dates if finding.severity is Severity.WARNING]
         findings += _leaf_as_anchor(anchor, kind, step)
         if faults:
@@ -57,7 +63,7 @@ def check_truststore(
     hopeless = len(unusable) == len(truststore)
     for faults in unusable.values():
         findings += faults if hopeless else [_softened(fault) for fault in faults]
-    findings += _revocation(truststore, revocation, step, now)
+    findings += check_crls(truststore, revocation, step=step, now=now)
     if role is Role.SERVER and public and not authorized:
         findings.append(_everyone(len(public), step))
     return findings
@@ -100,78 +106,47 @@ def _leaf_as_anchor(anchor: x509.Certificate, kind: AnchorKind, step: HandshakeS
         )
 
 
-def _form(anchor: x509.Certificate, kind: AnchorKind, rules: ChainRules, step: HandshakeStep) -> Iterator[Finding]:
-    """What strict chain checking refuses in a CA (X509_V_FLAG_X509_STRICT)."""
-    if kind is AnchorKind.LEAF or rules is not ChainRules.STRICT:
-        return
-    constraints = extension(anchor, x509.BasicConstraints)
-    usage = extension(anchor, x509.KeyUsage)
-    if constraints is None:
-        failure, missing = FailureReason.NOT_A_CA, "basicConstraints"
-    elif usage is None:
-        failure, missing = FailureReason.MISSING_EXTENSION, "keyUsage"
-    elif not usage.key_cert_sign:
-        failure, missing = FailureReason.WRONG_KEY_USAGE, "keyCertSign in its keyUsage"
-    elif extension(anchor, x509.SubjectKeyIdentifier) is None:
-        failure, missing = FailureReason.MISSING_EXTENSION, "subjectKeyIdentifier"
-    else:
-        return
-    yield Finding(
-        failure=failure,
-        severity=Severity.ERROR,
-        step=step,
-        message=f"trust anchor {label(anchor)} has no {missing}; under strict rules (RFC 5280) OpenSSL refuses it",
-        remedy="have the CA certificate issued anew, or ask for chain_rules=ChainRules.LENIENT by name",
-        certificate=anchor,
-        required=missing,
-        presented="none",
-    )
-
-
-def _revocation(
-    truststore: Truststore, revocation: Revocation, step: HandshakeStep, now: datetime
+def _form(
+    anchor: x509.Certificate, kind: AnchorKind, rules: ChainRules, peer: Role, policy: TLSPolicy | None
 ) -> Iterator[Finding]:
-    if revocation is Revocation.OFF:
-        return
-    covered = set()
-    for crl in truststore.crls:
-        end = crl.next_update_utc
-        if end is not None and end < now:
-            yield _crl(
-                FailureReason.CRL_EXPIRED,
-                f"the CRL of {name(crl.issuer)} was to be renewed by {when(end)}: what that CA issued is refused",
-                "fetch the current CRL",
-                step,
-                Severity.WARNING if len(truststore.crls) > 1 else Severity.ERROR,
-            )
-        else:
-            covered.add(crl.issuer)
-    needed = {
-        anchor: anchor.issuer if truststore.kind_of(anchor) is not AnchorKind.ROOT else anchor.subject
-        for anchor in truststore
-    }
-    missing = [anchor for anchor, issuer in needed.items() if anchor.subject not in covered and issuer not in covered]
-    none_at_all = len(missing) == len(needed)
-    for anchor in missing[:_LISTED]:
-        yield _crl(
-            FailureReason.CRL_MISSING,
-            f"there is no fresh CRL of {label(anchor)}: with revocation={revocation.value} what it issued is refused",
-            "give its CRL with crls=, or ask for revocation=Revocation.OFF by name",
-            step,
-            Severity.ERROR if none_at_all else Severity.WARNING,
-            anchor,
+    """What OpenSSL refuses in any anchor, and what strict chain checking refuses in a CA."""
+    again = "have the CA certificate issued anew"
+    always = (*unknown_critical(anchor), *wrong_eku(anchor, peer), *_weak_key(anchor, policy))
+    faults = [(fault, "OpenSSL refuses it", again) for fault in always]
+    if kind is not AnchorKind.LEAF and rules is ChainRules.STRICT:
+        judged, remedy = "under strict rules (RFC 5280) OpenSSL refuses it", f"{again}, or ask for {_LENIENT} by name"
+        faults += [
+            (fault, judged, remedy) for fault in (*_no_ca(anchor), *strict_faults(anchor, issuer=True, anchor=True))
+        ]
+    for fault, judged, remedy in faults:
+        yield Finding(
+            failure=fault.failure,
+            severity=Severity.ERROR,
+            step=peer.verified_at,
+            message=f"trust anchor {label(anchor)} {fault.text}; {judged}",
+            remedy=remedy,
+            certificate=anchor,
+            required=fault.required,
+            presented=fault.presented,
         )
 
 
-def _crl(
-    failure: FailureReason,
-    message: str,
-    remedy: str,
-    step: HandshakeStep,
-    severity: Severity,
-    anchor: x509.Certificate | None = None,
-) -> Finding:
-    return Finding(failure=failure, severity=severity, step=step, message=message, remedy=remedy, certificate=anchor)
+def _weak_key(anchor: x509.Certificate, policy: TLSPolicy | None) -> Iterator[Fault]:
+    """The signature on an anchor is never judged, its key is."""
+    bits, key = key_strength(anchor)
+    if policy is not None and bits < policy.minimum_security_bits:
+        needed = f"{policy.minimum_security_bits} bits"
+        text = f"has a key ({key}) worth {bits} bits, and {policy.name} asks for {policy.minimum_security_bits}"
+        yield Fault(FailureReason.WEAK_KEY, text, needed, f"{bits} bits")
+
+
+def _no_ca(anchor: x509.Certificate) -> Iterator[Fault]:
+    """A version 1 root, and a CA that may not sign certificates: OpenSSL reports both as no CA."""
+    usage = extension(anchor, x509.KeyUsage)
+    if extension(anchor, x509.BasicConstraints) is None:
+        yield Fault(FailureReason.NOT_A_CA, "has no basicConstraints", "basicConstraints", "none")
+    if usage is not None and not usage.key_cert_sign:
+        yield Fault(FailureReason.WRONG_KEY_USAGE, "has no keyCertSign in its keyUsage", "keyCertSign", "none")
 
 
 def _softened(finding: Finding) -> Finding:
