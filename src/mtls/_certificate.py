@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from cryptography.x509.extensions import ExtensionType
 
 _LABEL_LENGTH = 100
-_UNREADABLE = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-"""What ``cryptography`` raises for certificates that OpenSSL may have passed; the last three are no ``ValueError``."""
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    Warning,  # where the application has made errors of warnings: a serial number of 0, a name over 64 characters
+)
+"""What ``cryptography`` raises for certificates that OpenSSL may have passed."""
+_LATE = ("subject", "issuer", "not_valid_before_utc", "not_valid_after_utc")
 _E = TypeVar("_E", bound="ExtensionType")
 
 EKU_OIDS = {Role.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH, Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH}
@@ -44,11 +52,14 @@ def der(certificate: x509.Certificate | x509.CertificateRevocationList) -> bytes
 
 
 def parse(encoded: bytes) -> x509.Certificate | None:
-    """The certificate in ``encoded`` (DER), or ``None`` where ``cryptography`` cannot read it."""
+    """The certificate in ``encoded`` (DER), or ``None`` where ``cryptography`` cannot read all that a text needs."""
     try:
-        return x509.load_der_x509_certificate(encoded)
+        certificate = x509.load_der_x509_certificate(encoded)
+        for part in _LATE:  # decoded, and kept, at the first use
+            getattr(certificate, part)
     except _UNREADABLE:
         return None
+    return certificate
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
