@@ -80,7 +80,7 @@ def _parsers() -> list[Parser]:
 
 _pages = Sybil(
     parsers=_parsers(),
-    patterns=["README.md", "docs/*.md"],
+    patterns=["README.md", "docs/*.md", "docs/how-to/*.md", "docs/reference/*.md"],
     excludes=["docs/_build/*", "docs/explanation/*"],
 )
 _explanation = Sybil(

@@ -50,6 +50,4 @@ def bare_client_profile(authority: CertificateAuthority) -> mtls.ClientProfile:
 @pytest.fixture(scope="session")
 def server_profile(authority: CertificateAuthority) -> mtls.ServerProfile:
     """A server that demands a certificate."""
-    return mtls.TLSProfile.server(
-        keystore=authority.server("localhost", "127.0.0.1"), truststore=authority.truststore
-    )
+    return mtls.TLSProfile.server(keystore=authority.server("localhost", "127.0.0.1"), truststore=authority.truststore)

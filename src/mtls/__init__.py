@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mtls._handshake.peer import PeerIdentity as PeerIdentity
     from mtls._handshake.peer import PeerPolicy as PeerPolicy
     from mtls._handshake.peer import peer_identity as peer_identity
+    from mtls._handshake.trace import Direction as Direction
     from mtls._handshake.trace import TraceEvent as TraceEvent
     from mtls._model import AnchorKind as AnchorKind
     from mtls._model import ChainRules as ChainRules
@@ -88,7 +89,7 @@ _HOMES = {
     "_handshake.explain": ("explain",),
     "_handshake.following": ("ContextStatus", "Reload"),
     "_handshake.peer": ("PeerIdentity", "PeerPolicy", "peer_identity"),
-    "_handshake.trace": ("TraceEvent",),
+    "_handshake.trace": ("Direction", "TraceEvent"),
     "_model": (
         "AnchorKind",
         "ChainRules",

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mtls._model import FailureReason, Finding, HandshakeStep, Omitted, Role, Severity
+from mtls._handshake.peer import PeerPolicy
+from mtls._model import FailureReason, Finding, HandshakeStep, Omitted, Role, ServerIdentity, Severity
 from mtls._report import Report
 from mtls.errors import ConfigurationError, UsageError
 
@@ -22,7 +24,8 @@ _NEVER_IN_A_HOST = re.compile(r"[*/@\[\]\s]")
 _ALPN_LENGTH = 255
 """A name has a one-byte length (RFC 7301, 3.1)."""
 _T = TypeVar("_T")
-_E = TypeVar("_E", bound="enum.Enum")
+Rule = Callable[[Any, str], Any]
+"""Takes the value and the name of an option; gives the value to keep, or raises."""
 
 
 def refuse_none(role: Role, **options: object) -> None:
@@ -50,29 +53,53 @@ def refuse_none(role: Role, **options: object) -> None:
     raise ConfigurationError(Report(role, two_way=True, findings=findings))
 
 
-def typed(kind: type[_T], value: object, option: str) -> _T:
-    if isinstance(value, kind):
-        return value
-    text = f"{option}= takes a {kind.__name__}, not {type(value).__name__}"
-    raise UsageError(text)
+def given(option: _T | Omitted) -> _T | None:
+    """``None`` for an option that was left out."""
+    return None if isinstance(option, Omitted) else option
 
 
-def member(kind: type[_E], value: object, option: str) -> _E:
-    try:
-        return kind(value)
-    except ValueError:
-        choices = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
-        text = f"{option}= is one of {choices}, not {value!r}"
-        raise UsageError(text) from None
+def optional(rule: Rule) -> Rule:
+    """The same rule, for an option that may be left out."""
+    return lambda value, option: None if value is None else rule(value, option)
 
 
-def authorize_rule(value: object) -> Any:
-    if value is Omitted.OMITTED:
-        return None
+def typed(kind: type) -> Rule:
+    """An object of this class, as it is."""
+
+    def check(value: object, option: str) -> object:
+        if isinstance(value, kind):
+            return value
+        text = f"{option}= takes a {kind.__name__}, not {type(value).__name__}"
+        raise UsageError(text)
+
+    return check
+
+
+def member(kind: type[enum.Enum]) -> Rule:
+    """A member of the enum, or its value."""
+
+    def check(value: object, option: str) -> object:
+        try:
+            return kind(value)
+        except ValueError:
+            choices = ", ".join(f"{kind.__name__}.{one.name}" for one in kind)
+            text = f"{option}= is one of {choices}, not {value!r}"
+            raise UsageError(text) from None
+
+    return check
+
+
+def authorize_rule(value: object, option: str) -> object:
+    """A ``PeerPolicy`` or another callable."""
     if callable(value):
         return value
-    text = f"authorize= takes a PeerPolicy or a function of a PeerIdentity, not {type(value).__name__}"
+    text = f"{option}= takes a PeerPolicy or a function of a PeerIdentity, not {type(value).__name__}"
     raise UsageError(text)
+
+
+def server_identity_rule(value: object, option: str) -> object:
+    """``ServerIdentity.HOSTNAME``, or a ``PeerPolicy`` in its place."""
+    return value if isinstance(value, PeerPolicy) else member(ServerIdentity)(value, option)
 
 
 def _names(value: object, option: str) -> tuple[str, ...]:
@@ -83,8 +110,9 @@ def _names(value: object, option: str) -> tuple[str, ...]:
     raise UsageError(text)
 
 
-def alpn_names(value: object) -> tuple[str, ...]:
-    names = _names(value, "alpn")
+def alpn_names(value: object, option: str) -> tuple[str, ...]:
+    """ALPN names as a tuple."""
+    names = _names(value, option)
     for name in names:
         if not name.isascii() or len(name) > _ALPN_LENGTH:
             text = f"alpn= names are ASCII and at most 255 bytes long, not {name!r}"
@@ -92,9 +120,10 @@ def alpn_names(value: object) -> tuple[str, ...]:
     return names
 
 
-def host_names(value: object) -> tuple[str, ...]:
+def host_names(value: object, option: str) -> tuple[str, ...]:
+    """Host names as a tuple, lower case, in their ASCII form."""
     names = []
-    for name in _names(value, "hosts"):
+    for name in _names(value, option):
         bare = name.removeprefix("*.").rstrip(".")
         if not bare or _NEVER_IN_A_HOST.search(bare) or (":" in bare and not _is_ipv6(name)):
             text = f"hosts= lists host names such as 'api.example' or '*.example', not {name!r}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mtls._certificate import label, name, printable
+from mtls._certificate import is_self_issued, label, name, printable
 from mtls._model import HandshakeStep, Role, Side
 from mtls._wording import hint, what_happened
 from mtls.errors import HandshakeError
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from mtls._credentials.keystore import Keystore
     from mtls._rehearsal import Handshake
 
@@ -58,18 +60,18 @@ def _contents(handshake: Handshake, step: HandshakeStep) -> tuple[str, str, str]
     match step:
         case _S.CLIENT_HELLO:
             oldest, newest = client.policy.minimum_version.label, client.policy.maximum_version.label
-            versions = newest if oldest == newest else f"{oldest} to {newest}"
+            versions = newest if oldest == newest else f"{oldest} and {newest.removeprefix('TLS ')}"
             sni = "" if handshake.server_hostname is None else f" · SNI {handshake.server_hostname}"
             return "ClientHello", _TO_SERVER, versions + sni
         case _S.SERVER_HELLO:
             chosen = " · ".join(filter(None, (handshake.tls_version, handshake.cipher, handshake.alpn)))
             return "", _TO_CLIENT, f"ServerHello  {chosen}"
         case _S.SERVER_CERTIFICATE:
-            return "", _TO_CLIENT, f"Certificate  {_chain(server.keystore)}"
+            return "", _TO_CLIENT, f"Certificate  {_chain(handshake.client.peer_chain, server.keystore)}"
         case _S.CLIENT_VERIFIES_SERVER:
             return "verifies server", _NO_ARROW, "chain, dates, EKU serverAuth and name are good"
         case _S.CLIENT_CERTIFICATE:
-            return "Certificate", _TO_SERVER, _chain(client.keystore)
+            return "Certificate", _TO_SERVER, _chain(handshake.server.peer_chain, client.keystore)
         case _S.SERVER_VERIFIES_CLIENT:
             return "", _NO_ARROW, "verifies client: chain, dates, EKU clientAuth good"
         case _S.KEY_EXCHANGE:
@@ -109,11 +111,14 @@ def _verdict(error: OSError) -> list[str]:
     return [f"{where}{seen_by}: {what_happened(error)}.", f"  {hint(error)}"]
 
 
-def _chain(keystore: Keystore | None) -> str:
+def _chain(arrived: tuple[x509.Certificate, ...], keystore: Keystore | None) -> str:
+    """What arrived and who issued the last of it; what would have been sent where nothing was seen to arrive."""
     if keystore is None:
         return "(none)"
-    sent = (keystore.certificate, *keystore.chain)
-    links = [label(certificate) for certificate in sent] + [name(sent[-1].issuer)]
+    sent = arrived or (keystore.certificate, *keystore.chain)
+    links = [label(certificate) for certificate in sent]
+    if not is_self_issued(sent[-1]):
+        links.append(name(sent[-1].issuer))
     return " ← ".join(link.removeprefix("CN=") if place else link for place, link in enumerate(links))
 
 

@@ -74,15 +74,9 @@ class TLSPolicy:
             return ()
         rules = []
         if self.tls13_ciphersuites and self.maximum_version >= TLSVersion.TLSv1_3:
-            rules.append(
-                f"TLS 1.3 cipher suites {', '.join(self.tls13_ciphersuites)}: Python cannot set them before 3.15, "
-                "OpenSSL's own list is in force"
-            )
+            rules.append("TLS 1.3 cipher suites: Python cannot set them before 3.15, OpenSSL's own list is in force")
         if self.groups:
-            rules.append(
-                f"key exchange groups {', '.join(self.groups)}: Python cannot set them before 3.15, OpenSSL's own list "
-                "is in force"
-            )
+            rules.append("key exchange groups: Python cannot set them before 3.15, OpenSSL's own list is in force")
         return tuple(rules)
 
     def __repr__(self) -> str:

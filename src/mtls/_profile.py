@@ -22,7 +22,6 @@ from mtls._credentials.keystore import Keystore
 from mtls._credentials.truststore import Truststore
 from mtls._handshake.context import TLSContext
 from mtls._handshake.generation import Generation, Settings
-from mtls._handshake.peer import PeerIdentity, PeerPolicy
 from mtls._model import (
     ChainRules,
     ClientAuth,
@@ -35,19 +34,30 @@ from mtls._model import (
     ServerIdentity,
     Severity,
 )
-from mtls._options import alpn_names, authorize_rule, host_names, member, moment, refuse_none, typed
+from mtls._options import (
+    alpn_names,
+    authorize_rule,
+    given,
+    host_names,
+    member,
+    moment,
+    optional,
+    refuse_none,
+    server_identity_rule,
+    typed,
+)
 from mtls._policy import MOZILLA_INTERMEDIATE, TLSPolicy
 from mtls._report import Report
 from mtls.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mtls._handshake.following import Reload
+    from mtls._handshake.peer import PeerIdentity, PeerPolicy
 
     Authorize = PeerPolicy | Callable[[PeerIdentity], bool]
 
-_OMITTED = Omitted.OMITTED
 _RECHECKED_AFTER = timedelta(hours=1)
 _BUILD_FAILURES = {
     "EE_KEY_TOO_SMALL": FailureReason.WEAK_KEY,
@@ -56,29 +66,52 @@ _BUILD_FAILURES = {
     "KEY_VALUES_MISMATCH": FailureReason.KEY_MISMATCH,
     "KEY_TYPE_MISMATCH": FailureReason.KEY_MISMATCH,
 }
+_COMMON_OPTIONS: Mapping[str, Callable[[Any, str], Any]] = {
+    "policy": typed(TLSPolicy),
+    "alpn": alpn_names,
+    "eku": member(EKUPolicy),
+    "chain_rules": member(ChainRules),
+    "revocation": optional(member(Revocation)),
+    "authorize": optional(authorize_rule),
+}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TLSProfile:
     """Keystore, truststore and rules for one role: :meth:`client` and :meth:`server` make the two kinds.
 
     Profiles are frozen, equal and hashed by content (an ``authorize`` function by identity), and safe to share between
-    threads.
+    threads. ``dataclasses.replace`` makes a changed copy, which is validated like a new one.
     """
 
-    __slots__ = ()
     role: ClassVar[Role]
+    _own_options: ClassVar[Mapping[str, Callable[[Any, str], Any]]] = {}
+
+    keystore: Keystore | None
+    truststore: Truststore | None
+    policy: TLSPolicy
+    alpn: tuple[str, ...]
+    eku: EKUPolicy
+    chain_rules: ChainRules
+    revocation: Revocation | None
+    authorize: Authorize | None
+    _built: _Built = field(default_factory=lambda: _Built(), init=False, compare=False, repr=False)  # noqa: PLW0108 - the class follows below
+
+    def __post_init__(self) -> None:
+        for option, rule in {**_COMMON_OPTIONS, **self._own_options}.items():
+            object.__setattr__(self, option, rule(getattr(self, option), option))
 
     @staticmethod
     def client(  # noqa: PLR0913 - the options of the contract, keyword-only
         *,
         truststore: Truststore,
-        keystore: Keystore | Omitted = _OMITTED,
+        keystore: Keystore | Omitted = Omitted.OMITTED,
         policy: TLSPolicy = MOZILLA_INTERMEDIATE,
         alpn: Sequence[str] = (),
         eku: EKUPolicy = EKUPolicy.IF_PRESENT,
         chain_rules: ChainRules = ChainRules.STRICT,
-        revocation: Revocation | Omitted = _OMITTED,
-        authorize: Authorize | Omitted = _OMITTED,
+        revocation: Revocation | Omitted = Omitted.OMITTED,
+        authorize: Authorize | Omitted = Omitted.OMITTED,
         hosts: Sequence[str] = (),
         server_identity: ServerIdentity | PeerPolicy = ServerIdentity.HOSTNAME,
     ) -> ClientProfile:
@@ -90,18 +123,16 @@ class TLSProfile:
         ``truststore``, ``keystore`` or ``authorize`` of ``None``, and :class:`UsageError` for other wrong values.
         """
         refuse_none(Role.CLIENT, truststore=truststore, keystore=keystore, authorize=authorize)
-        if not isinstance(server_identity, PeerPolicy):
-            server_identity = member(ServerIdentity, server_identity, "server_identity")
         return ClientProfile(
-            truststore=typed(Truststore, truststore, "truststore"),
-            keystore=None if keystore is _OMITTED else typed(Keystore, keystore, "keystore"),
-            policy=typed(TLSPolicy, policy, "policy"),
-            alpn=alpn_names(alpn),
-            eku=member(EKUPolicy, eku, "eku"),
-            chain_rules=member(ChainRules, chain_rules, "chain_rules"),
-            revocation=None if revocation is _OMITTED else member(Revocation, revocation, "revocation"),
-            authorize=authorize_rule(authorize),
-            hosts=host_names(hosts),
+            truststore=truststore,
+            keystore=given(keystore),
+            policy=policy,
+            alpn=alpn,  # type: ignore[arg-type] # a list becomes a tuple when it is validated
+            eku=eku,
+            chain_rules=chain_rules,
+            revocation=given(revocation),
+            authorize=given(authorize),
+            hosts=hosts,  # type: ignore[arg-type] # the same
             server_identity=server_identity,
         )
 
@@ -109,14 +140,14 @@ class TLSProfile:
     def server(  # noqa: PLR0913 - the options of the contract, keyword-only
         *,
         keystore: Keystore,
-        truststore: Truststore | Omitted = _OMITTED,
+        truststore: Truststore | Omitted = Omitted.OMITTED,
         policy: TLSPolicy = MOZILLA_INTERMEDIATE,
         alpn: Sequence[str] = (),
         eku: EKUPolicy = EKUPolicy.IF_PRESENT,
         chain_rules: ChainRules = ChainRules.STRICT,
-        revocation: Revocation | Omitted = _OMITTED,
-        authorize: Authorize | Omitted = _OMITTED,
-        client_auth: ClientAuth | Omitted = _OMITTED,
+        revocation: Revocation | Omitted = Omitted.OMITTED,
+        authorize: Authorize | Omitted = Omitted.OMITTED,
+        client_auth: ClientAuth | Omitted = Omitted.OMITTED,
     ) -> ServerProfile:
         """The server side. With ``truststore`` every client must show a certificate from it (two-way).
 
@@ -125,31 +156,16 @@ class TLSProfile:
         """
         refuse_none(Role.SERVER, keystore=keystore, truststore=truststore, authorize=authorize, client_auth=client_auth)
         return ServerProfile(
-            keystore=typed(Keystore, keystore, "keystore"),
-            truststore=None if truststore is _OMITTED else typed(Truststore, truststore, "truststore"),
-            policy=typed(TLSPolicy, policy, "policy"),
-            alpn=alpn_names(alpn),
-            eku=member(EKUPolicy, eku, "eku"),
-            chain_rules=member(ChainRules, chain_rules, "chain_rules"),
-            revocation=None if revocation is _OMITTED else member(Revocation, revocation, "revocation"),
-            authorize=authorize_rule(authorize),
-            client_auth=None if client_auth is _OMITTED else member(ClientAuth, client_auth, "client_auth"),
+            keystore=keystore,
+            truststore=given(truststore),
+            policy=policy,
+            alpn=alpn,  # type: ignore[arg-type] # a list becomes a tuple when it is validated
+            eku=eku,
+            chain_rules=chain_rules,
+            revocation=given(revocation),
+            authorize=given(authorize),
+            client_auth=given(client_auth),
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class _Profile(TLSProfile):
-    """What both kinds share; made by :meth:`TLSProfile.client` and :meth:`TLSProfile.server`."""
-
-    keystore: Keystore | None
-    truststore: Truststore | None
-    policy: TLSPolicy
-    alpn: tuple[str, ...]
-    eku: EKUPolicy
-    chain_rules: ChainRules
-    revocation: Revocation | None
-    authorize: Authorize | None
-    _built: _Built = field(default_factory=lambda: _Built(), init=False, compare=False, repr=False)  # noqa: PLW0108 - the class follows below
 
     @property
     def two_way(self) -> bool:
@@ -223,7 +239,7 @@ class _Profile(TLSProfile):
         own = () if self.keystore is None else (self.keystore.certificate, *self.keystore.chain)
         return [certificate.not_valid_after_utc for certificate in own]
 
-    def _read_again(self) -> tuple[_Profile, Generation]:
+    def _read_again(self) -> tuple[TLSProfile, Generation]:
         """The same profile from the files as they are now; raises what stands against using it."""
         if not self._paths():
             text = "nothing here was read from a file, so there is nothing to read again; build a new profile instead"
@@ -274,19 +290,32 @@ class _Profile(TLSProfile):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ClientProfile(_Profile):
+class ClientProfile(TLSProfile):
     """A client's profile; made by :meth:`TLSProfile.client`."""
 
     role: ClassVar[Role] = Role.CLIENT
+    _own_options: ClassVar[Mapping[str, Callable[[Any, str], Any]]] = {
+        "truststore": typed(Truststore),
+        "keystore": optional(typed(Keystore)),
+        "hosts": host_names,
+        "server_identity": server_identity_rule,
+    }
+
     hosts: tuple[str, ...]
     server_identity: ServerIdentity | PeerPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ServerProfile(_Profile):
+class ServerProfile(TLSProfile):
     """A server's profile; made by :meth:`TLSProfile.server`."""
 
     role: ClassVar[Role] = Role.SERVER
+    _own_options: ClassVar[Mapping[str, Callable[[Any, str], Any]]] = {
+        "keystore": typed(Keystore),
+        "truststore": optional(typed(Truststore)),
+        "client_auth": optional(member(ClientAuth)),
+    }
+
     client_auth: ClientAuth | None
 
     def _unused(self) -> list[Finding]:

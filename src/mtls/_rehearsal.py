@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mtls._certificate import parse
 from mtls._handshake import trace as tracing
 from mtls._handshake.connection import ATTACHED, attach
 from mtls._handshake.loopback import Side, connected, join
@@ -20,6 +21,8 @@ from mtls._profile import ClientProfile, ServerProfile
 from mtls.errors import HandshakeError, UsageError
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from mtls._handshake.connection import Connection
     from mtls._handshake.context import TLSContext
 
@@ -31,11 +34,13 @@ _TWO_WAY_ONLY = frozenset({_S.CLIENT_CERTIFICATE, _S.SERVER_VERIFIES_CLIENT})
 class HandshakeSide:
     """What one side saw: its error, the peer it verified, and its messages and alerts in order.
 
-    ``error`` is ``None`` where this side saw nothing wrong; ``peer`` is ``None`` without a verified certificate.
+    ``error`` is ``None`` where this side saw nothing wrong; :func:`explain` reads one that is no ``HandshakeError``.
+    ``peer`` is ``None`` without a verified certificate; ``peer_chain`` is what arrived, leaf first, verified or not.
     """
 
     error: OSError | None
     peer: PeerIdentity | None
+    peer_chain: tuple[x509.Certificate, ...]
     trace: tuple[TraceEvent, ...]
 
 
@@ -181,7 +186,9 @@ def _side(side: Side) -> HandshakeSide:
         attach(error, connection.error(error, side.tls._sslobj, phase=Phase.FIRST_READ))
     verified = side.finished and side.tls.context.profile.truststore is not None
     peer = identity_of(side.tls._sslobj) if verified and error is None else None
-    return HandshakeSide(error=error, peer=peer, trace=tuple(_trace(side).events))
+    trace = _trace(side)
+    arrived = tuple(filter(None, map(parse, trace.peer_chain)))
+    return HandshakeSide(error=error, peer=peer, peer_chain=arrived, trace=tuple(trace.events))
 
 
 def _saw(side: Side, name: str, direction: Direction) -> bool:

@@ -168,14 +168,15 @@ def _why_refused(error: HandshakeError) -> str:
         begins = certificate.not_valid_before_utc
         return f"{name} begins on {_certificate.when(begins)}, in {_certificate.distance(begins - now)}"
     if error.failure is _F.HOSTNAME_MISMATCH:
-        return f"{name} is not valid for {error.server_hostname!r}; {_names(certificate)}"
+        asked = "the name asked for" if error.server_hostname is None else repr(error.server_hostname)
+        return f"{name} is not valid for {asked}; {_names(certificate)}"
     if error.failure is _F.WRONG_EKU and error.role is not None:
         return f"{name} {_allowed(certificate)}, and a {error.role.other.value} needs {error.role.other.eku}"
     if error.failure is _F.UNKNOWN_CA:
         top = (error.peer_chain or (certificate,))[-1]
         sent = len(error.peer_chain)
         count = f"; it sent {sent} certificate{'' if sent == 1 else 's'}" if sent else ""
-        return f"{name} leads to {_certificate.name(top.issuer)}, and no trust anchor has that name and key{count}"
+        return f"{name} leads to {_certificate.name(top.issuer)}, and the truststore holds no such CA{count}"
     return f"{name}: {_WHY.get(error.failure, error.verify_message or error.failure.value)}"
 
 

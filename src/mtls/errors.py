@@ -62,7 +62,8 @@ class ConfigurationError(MTLSError, ValueError):
         self.report = report
 
     def __str__(self) -> str:
-        return str(self.report)
+        first = next(iter(self.report.errors), None)
+        return str(self.report) if first is None else f"{first.message}; {first.remedy}\n{self.report}"
 
 
 class _SourceError(MTLSError):

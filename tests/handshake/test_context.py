@@ -109,15 +109,14 @@ def test_the_alpn_list_of_one_thread_never_reaches_the_connections_of_another(
         assert list(pool.map(speak, ["h2", "http/1.1"])) == [{"h2"}, {"http/1.1"}]
 
 
-def test_the_alpn_list_set_where_the_context_was_made_holds_for_threads_that_set_none(
-    client_profile: mtls.ClientProfile, authority: CertificateAuthority
-) -> None:
-    context = client_profile.ssl_context()
-    context.set_alpn_protocols(["h2"])
-    server = mtls.TLSProfile.server(keystore=authority.server("localhost"), alpn=["h2"]).ssl_context()
+def test_a_thread_that_sets_no_alpn_list_keeps_the_one_of_the_profile(authority: CertificateAuthority) -> None:
+    context = mtls.TLSProfile.client(truststore=authority.truststore, alpn=["h2"]).ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    server = mtls.TLSProfile.server(keystore=authority.server("localhost"), alpn=["h2", "http/1.1"]).ssl_context()
     with ThreadPoolExecutor(1) as pool:
         near, _ = pool.submit(run, context, server).result()
     assert near.tls.selected_alpn_protocol() == "h2"
+    assert run(context, server)[0].tls.selected_alpn_protocol() == "http/1.1"
 
 
 def test_two_contexts_of_one_profile_do_not_share_their_alpn(

@@ -12,6 +12,7 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from mtls._handshake import tables
 from mtls._handshake.diagnosis import Diagnosis, Observation, diagnose
 from mtls._handshake.staging import leaf_der
 from mtls._model import EKUPolicy, Evidence, FailureReason, Phase, Role, ServerIdentity, Side
@@ -82,7 +83,10 @@ class Connection:
 
     def error(self, cause: OSError, real: Any, *, phase: Phase, data_received: bool = False) -> HandshakeError | None:
         """What ``cause`` means on this connection; ``None`` for a mistake of the caller that no peer had a part in."""
-        if cause.errno in _LOCAL_MISTAKES and not isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError):
+            if cause.reason in tables.CALLER_REASONS:
+                return None
+        elif cause.errno in _LOCAL_MISTAKES:
             return None
         try:
             return self._explained(cause, real, phase, data_received=data_received)

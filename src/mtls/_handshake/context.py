@@ -41,8 +41,8 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
     """A sealed context, made by :meth:`TLSProfile.ssl_context`. Hand it to any library that takes an ``SSLContext``.
 
     It may be shared by threads. Whatever would widen trust, drop a check or swap the identity raises
-    :class:`SealedContextError`; the same value, a stricter one, and ALPN pass. An ALPN list holds for the thread that
-    set it; the one set by the thread that made the context also holds for threads that set none.
+    :class:`SealedContextError`; the same value, a stricter one, and ALPN pass. An ALPN list holds for the connections
+    of the thread that set it; other threads keep the profile's. Give each consumer a context of its own.
     """
 
     _profile: Any
@@ -51,8 +51,6 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
     _follower: Follower | None
     _narrowing: Narrowing
     _request: threading.local
-    _default_alpn: tuple[str, ...] | None
-    _maker: int
     _traced: bool
     _lock: threading.Lock
     _status: ContextStatus
@@ -79,12 +77,11 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             _follower=None if reload is None else Follower(paths, reload),
             _narrowing=(),
             _request=threading.local(),
-            _default_alpn=None,
-            _maker=threading.get_ident(),
             _traced=traced,
             _lock=threading.Lock(),
             _status=ContextStatus.first(),
         )
+        inside["_inside"] = frozenset({*inside, "_inside"})
         return self
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
@@ -239,8 +236,6 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             text = f"ALPN protocols must be ASCII names of 1 to {_ALPN_LENGTH} characters, not {names!r}"
             raise UsageError(text)
         self._request.alpn = names
-        if threading.get_ident() == self._maker:
-            self.__dict__["_default_alpn"] = names
 
     def _set_alpn_protocols(self, protos: bytes) -> None:
         names, rest = [], bytes(protos)
@@ -250,8 +245,8 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
         self.set_alpn_protocols(names)
 
     def _alpn(self) -> tuple[str, ...]:
-        asked: tuple[str, ...] | None = getattr(self._request, "alpn", self._default_alpn)
-        return self._generation.settings.alpn if asked is None else asked
+        asked: tuple[str, ...] = getattr(self._request, "alpn", self._generation.settings.alpn)
+        return asked
 
     # --- the seal ---
 
@@ -262,6 +257,14 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
 
     def _serving(self) -> Any:
         return self._generation.context_for(self._alpn(), self._narrowing)
+
+    def _keep(self, narrowing: Narrowing) -> None:
+        try:
+            self._generation.context_for(self._alpn(), narrowing)
+        except (ValueError, OverflowError, ssl.SSLError) as fault:
+            text = f"OpenSSL does not take {', '.join(f'{name}={value}' for name, value in narrowing)}: {fault}"
+            raise UsageError(text) from fault
+        self.__dict__["_narrowing"] = narrowing
 
     def _cipher_string(self) -> str:
         return self._generation.settings.policy.cipher_string

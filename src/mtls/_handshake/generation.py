@@ -46,10 +46,11 @@ class Settings:
     @property
     def verify_mode(self) -> ssl.VerifyMode:
         """What OpenSSL does with the peer's certificate."""
+        if self.role is Role.CLIENT:
+            return ssl.CERT_REQUIRED  # whatever else is missing: a client that verifies nobody does not exist here
         if self.truststore is None:
             return ssl.CERT_NONE
-        optional = self.role is Role.SERVER and self.client_auth is ClientAuth.OPTIONAL
-        return ssl.CERT_OPTIONAL if optional else ssl.CERT_REQUIRED
+        return ssl.CERT_OPTIONAL if self.client_auth is ClientAuth.OPTIONAL else ssl.CERT_REQUIRED
 
     @property
     def check_hostname(self) -> bool:

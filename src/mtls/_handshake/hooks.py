@@ -46,16 +46,19 @@ class _Hooks:
     def _read_failed(self, cause: OSError, phase: Phase = Phase.FIRST_READ) -> NoReturn:
         error = self._explain(cause, phase)
         if error is not None and names_the_cause(error):
-            self._sslobj = Refused(self._sslobj, self, error)
-            raise error from cause
+            self._refused(self._sslobj, error, cause)
         attach(cause, error)
         raise cause
 
     def _write_failed(self, cause: OSError) -> NoReturn:
         real = self._sslobj
+        if isinstance(real, Leftover):
+            raise cause
         error = self._explain(cause, Phase.FIRST_WRITE)
+        if error is None:  # a mistake of the caller, which leaves the connection as it is
+            raise cause
         if names_the_cause(error):
-            self._read_failed(cause, Phase.FIRST_WRITE)
+            self._refused(real, error, cause)
         try:
             with non_blocking(self):
                 waiting = real.read(_RECORD)
@@ -64,20 +67,22 @@ class _Hooks:
         except OSError as late:
             told = self._explain(late, Phase.FIRST_WRITE)
             if told is not None and names_the_cause(told):
-                self._sslobj = Refused(real, self, told)
-                raise told from late
+                self._refused(real, told, late)
             waiting = b""
-        attach(cause, error)
-        if not waiting:
-            raise cause
-        self._heard = True
-        self._sslobj = Leftover(real, self, waiting)
-        if isinstance(cause, ssl.SSLEOFError):
+        failure = cause
+        if waiting and isinstance(cause, ssl.SSLEOFError):
             # Python 3.11 says EOF where 3.13 says EPIPE, and HTTP libraries read the answer only after an EPIPE
-            broken = BrokenPipeError(errno.EPIPE, "the peer closed the connection; what it sent before can be read")
-            attach(broken, error)
-            raise broken from cause
-        raise cause
+            failure = BrokenPipeError(errno.EPIPE, "the peer closed the connection; what it sent before can be read")
+            failure.__cause__ = cause
+        attach(failure, error)
+        if waiting:
+            self._heard = True
+            self._sslobj = Leftover(real, self, waiting, failure)
+        raise failure
+
+    def _refused(self, real: Any, error: HandshakeError, cause: OSError) -> NoReturn:
+        self._sslobj = Refused(real, self, error)
+        raise error from cause
 
     def _explain(self, cause: OSError, phase: Phase) -> HandshakeError | None:
         if self._heard:
@@ -98,7 +103,8 @@ class TLSObject(_Hooks, ssl.SSLObject):
             raise
         except OSError as cause:
             self._read_failed(cause)
-        self._heard = True
+        if data:
+            self._heard = True
         return data
 
     def write(self, data: Any) -> int:
@@ -140,7 +146,8 @@ class TLSSocket(_Hooks, ssl.SSLSocket):
             return b"" if buffer is None else 0
         except OSError as cause:
             self._read_failed(cause)
-        self._heard = True
+        if data:
+            self._heard = True
         return data
 
     def write(self, data: Any) -> int:

@@ -46,6 +46,8 @@ class Sealed:
     """Mixed in before ``ssl.SSLContext``; ``_serving`` and ``_narrow`` come from ``TLSContext``."""
 
     _narrowing: Narrowing
+    _inside: frozenset[str]
+    """The names of our own attributes; what a library leaves on a context beside them is its own business."""
 
     def _serving(self) -> Any:
         raise NotImplementedError
@@ -262,19 +264,23 @@ class Sealed:
             return
         if not stricter:
             refuse(name)
-        kept = dict(self._narrowing) | {name: value}
-        self.__dict__["_narrowing"] = tuple(sorted(kept.items()))
+        self._keep(tuple(sorted((dict(self._narrowing) | {name: value}).items())))
+
+    def _keep(self, narrowing: Narrowing) -> None:
+        """Serve this narrowing from now on, once OpenSSL has taken it."""
+        raise NotImplementedError
 
     def __setattr__(self, name: str, value: Any) -> None:
         found = getattr(type(self), name, None)
-        if name in _PRIVATE or name in self.__dict__ or (found is not None and not isinstance(found, property)):
-            refuse(name)
-        if isinstance(found, property) and found.fset is None:
+        settable = found is None or (isinstance(found, property) and found.fset is not None)
+        if not settable or name in _PRIVATE or name in self._inside:
             refuse(name)
         super().__setattr__(name, value)
 
-    def __delattr__(self, name: str) -> NoReturn:
-        refuse(name)
+    def __delattr__(self, name: str) -> None:
+        if hasattr(type(self), name) or name in self._inside:
+            refuse(name)
+        super().__delattr__(name)
 
 
 def _adds(current: int, value: int, restricting: int) -> bool:

@@ -6,19 +6,20 @@ a special state a small stand-in takes its place, so the normal state costs noth
 * ``Unfinished`` until the handshake has ended: it runs the handshake, translates its failure, applies the rules of the
   profile, and then steps aside. Reading or writing too early cannot get around it.
 * ``Refused`` after a refusal: every later call raises it again. httpx swallows a write error and reads.
-* ``Leftover`` after a failed write with data waiting: the data comes first.
+* ``Leftover`` after a failed write with data waiting: the data comes first, and every later write fails the same way.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import logging
 import socket
 import ssl
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mtls._model import Phase
+from mtls._model import Phase, Role
 from mtls.errors import HandshakeError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from mtls._handshake.connection import Connection
 
+_log = logging.getLogger("mtls")
 NOT_YET = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -77,6 +79,8 @@ class Unfinished(_StandIn):
             if error is None:
                 raise
             self._replace(Refused(self._real, owner, error))
+            if self._connection.settings.role is Role.SERVER:
+                _log.info("%s", error)  # asyncio and most servers say nothing of a client that did not get in
             raise error from cause
         try:
             self._connection.established(self._real)
@@ -121,24 +125,31 @@ class Refused(_StandIn):
 
 
 class Leftover(_StandIn):
-    """Data that the peer sent before it closed, kept for the next reads."""
+    """A connection whose peer sent data and closed: the data comes first, and nothing can be written any more."""
 
     admitted = True
 
-    def __init__(self, real: Any, owner: Any, data: bytes) -> None:
+    def __init__(self, real: Any, owner: Any, data: bytes, failure: OSError) -> None:
         super().__init__(real, owner)
         self._data = data
+        self._failure = failure
 
     def read(self, length: int, buffer: Any = None) -> Any:
         """What ``_SSLSocket.read`` does, from the kept data first."""
-        part = self._data[:length]
-        self._data = self._data[length:]
         if not self._data:
-            self._replace(self._real)
+            return self._real.read(length) if buffer is None else self._real.read(length, buffer)
         if buffer is None:
-            return part
-        memoryview(buffer).cast("B")[: len(part)] = part
-        return len(part)
+            part = self._data[:length]
+        else:
+            view = memoryview(buffer).cast("B")
+            part = self._data[: length if 0 < length <= len(view) else len(view)]
+            view[: len(part)] = part
+        self._data = self._data[len(part) :]
+        return part if buffer is None else len(part)
+
+    def write(self, _: Any) -> NoReturn:
+        """The failure of the write that found the data: OpenSSL would call another write a mistake of its caller."""
+        raise copy.copy(self._failure) from self._failure.__cause__
 
     def pending(self) -> int:
         """How many bytes can be read without the network."""

@@ -215,6 +215,18 @@ VERIFY_CODES: dict[int, F] = {
 }
 """``X509_V_ERR_*`` (x509_vfy.h of OpenSSL 3) to a failure."""
 
+CALLER_REASONS = frozenset(
+    {
+        "APPLICATION_DATA_AFTER_CLOSE_NOTIFY",  # unwrap() with data unread
+        "BAD_LENGTH",  # a shorter write after one that failed
+        "BAD_WRITE_RETRY",  # another buffer after SSLWantWriteError
+        "PROTOCOL_IS_SHUTDOWN",  # a write after unwrap()
+        "SHUTDOWN_WHILE_IN_INIT",
+        "UNINITIALIZED",
+    }
+)
+"""What OpenSSL says of the calls that the program makes: no peer has a part in it."""
+
 NOT_TLS_REASONS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL"})
 """What OpenSSL says of bytes that are no TLS record."""
 
