@@ -63,7 +63,7 @@ def test_a_chain_whose_issuer_nobody_knows_may_be_incomplete(
     )
     assert found.remedy == (
         "put the certificate of CN=test CA and what lies between it and the root behind the leaf; with the root in the "
-        "file, too, it is known to be complete (a root is never sent)"
+        "file, too, it is known to be complete"
     )
 
 

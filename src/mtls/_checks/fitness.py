@@ -234,7 +234,7 @@ def _completeness(keystore: Keystore, truststore: Truststore | None, role: Role)
         step=role.verified_at,
         message=f"the chain of {label(keystore.certificate)} {'is' if certain else 'may be'} incomplete: {text}",
         remedy=f"put the certificate of {name(top.issuer)} and what lies between it and the root behind the leaf; with "
-        "the root in the file, too, it is known to be complete (a root is never sent)",
+        "the root in the file, too, it is known to be complete",
         certificate=top,
         position=len(keystore.chain),
         required=name(top.issuer),
