@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mtls._handshake.peer import PeerPolicy
 from mtls._model import FailureReason, Finding, HandshakeStep, Omitted, Role, ServerIdentity, Severity
@@ -53,9 +53,20 @@ def refuse_none(role: Role, **options: object) -> None:
     raise ConfigurationError(Report(role, two_way=True, findings=findings))
 
 
+class _Unset:
+    """A ``None`` that was given: no rule takes it for an option that was left out."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "None"
+
+
 def given(option: _T | Omitted) -> _T | None:
-    """``None`` for an option that was left out."""
-    return None if isinstance(option, Omitted) else option
+    """``None`` for an option that was left out; a ``None`` that was given stays something else, and is refused."""
+    if isinstance(option, Omitted):
+        return None
+    return cast("_T", _Unset()) if option is None else option
 
 
 def optional(rule: Rule) -> Rule:
