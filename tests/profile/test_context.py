@@ -11,10 +11,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import mtls
 from mtls import FailureReason, HandshakeStep, Role, Severity, TLSProfile, _profile
-from mtls.authority import CertificateAuthority
+from mtls.authority import CertificateAuthority, Existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mtls import Keystore
 
@@ -195,3 +196,36 @@ def test_a_rehearsal_checks_both_profiles_first(
         mtls.rehearse(late, server_profile)
     assert caught.value.report.role is Role.CLIENT
     assert mtls.rehearse(client_profile, server_profile).ok
+
+
+# --- read again ---
+
+
+def test_a_profile_of_objects_has_nothing_to_read_again(client_profile: mtls.ClientProfile) -> None:
+    with pytest.raises(mtls.UsageError) as caught:
+        client_profile.ssl_context().reload()
+    assert str(caught.value) == (
+        "nothing here was read from a file, so there is nothing to read again; build a new profile instead"
+    )
+
+
+def test_files_that_are_read_again_are_checked_again_before_they_serve(
+    authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    first, second = authority.client("first.example"), authority.client("second.example")
+    late = authority.client("late.example", not_after=datetime.now(UTC) - DAY)
+    authority.save_keystore(first, tmp_path)
+    keystore = mtls.Keystore.from_directory(tmp_path)
+    profile = TLSProfile.client(truststore=authority.truststore, keystore=keystore)
+    context = profile.ssl_context()
+    authority.save_keystore(late, tmp_path, existing=Existing.REPLACE)
+    with pytest.raises(mtls.ConfigurationError) as caught:
+        context.reload()
+    assert [each.failure for each in caught.value.report.errors] == [FailureReason.EXPIRED]
+    assert (context.generation, context.profile) == (1, profile)
+    authority.save_keystore(second, tmp_path, existing=Existing.REPLACE)
+    context.reload()
+    assert context.generation == 2
+    assert context.profile.keystore == second
+    assert context.profile.truststore is profile.truststore
+    assert profile.keystore == first

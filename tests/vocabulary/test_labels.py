@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mtls import _certificate
@@ -123,6 +124,14 @@ def test_a_moment_is_told_in_utc() -> None:
 )
 def test_a_ca_is_what_its_basic_constraints_say(constraints: x509.BasicConstraints | None, is_ca: bool) -> None:
     assert _certificate.is_ca(CertificateAuthority(basic_constraints=constraints).certificate) is is_ca
+
+
+def test_a_certificate_is_known_by_its_digest_and_its_key_by_the_der_of_it(authority: CertificateAuthority) -> None:
+    certificate = authority.certificate
+    encoded = _certificate.der(certificate)
+    assert _certificate.fingerprint(certificate) == hashlib.sha256(encoded).hexdigest()
+    key = load_der_public_key(_certificate.public_key_der(certificate))
+    assert key == certificate.public_key()
 
 
 # --- certificates that cryptography does not read ---
