@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from functools import partial
@@ -60,8 +61,10 @@ def _grow(kind: str, given: Files) -> int:
         return made, made.ssl_context()
 
     kept = [make() for _ in range(5)]
+    gc.collect()
     before = _resident()
     kept += [make() for _ in range(_NUMBER)]
+    gc.collect()
     return _resident() - before
 
 

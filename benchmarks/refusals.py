@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.material import EC, HOST, VERSIONS, files, foreign_root, policy, profile, stock
-from benchmarks.rounds import CONTROL, compare, progress
+from benchmarks.rounds import CONTROL, compare, left_to_the_collector, progress
 from benchmarks.table import count, ratio
 from benchmarks.wire import Contexts, refuse
 from mtls import HandshakeError, Role, TLSVersion
@@ -52,6 +52,9 @@ def rows(effort: Effort) -> Iterator[Row]:
             found = compare({"measure": measure, CONTROL: measure, "ours": partial(refuse, ours)}, effort, turns=_TURNS)
             name = f"failing: {what}, {version_name}"
             yield ratio(_LINE, name, "stock contexts", found["ours"], control=found[CONTROL], limit=_LIMIT)
+            left = left_to_the_collector(partial(refuse, ours))
+            against = f"stock: {left_to_the_collector(measure)}"
+            yield count(_LINE, "  objects it leaves to the collector", against, left, must=0)
     yield from _alerts(given, server)
 
 

@@ -56,6 +56,15 @@ def compare_figures(variants: Mapping[str, Callable[[], float]], effort: Effort)
     return _medians(seen, next(iter(variants)))
 
 
+def left_to_the_collector(action: Callable[[], object], *, turns: int = 20) -> int:
+    """How many objects of one turn are freed by the cyclic collector only; timing never sees what they cost."""
+    action()
+    with _without_collector():
+        for _ in range(turns):
+            action()
+        return gc.collect() // turns
+
+
 def progress(text: str) -> None:
     """Say what is being measured."""
     print(text, file=sys.stderr, flush=True)
