@@ -55,10 +55,11 @@ class TLSPolicy:
     def cipher_string(self) -> str:
         """What ``SSLContext.set_ciphers`` gets, the security level included.
 
-        Without TLS 1.2 suites of its own a policy that allows TLS 1.2 gets OpenSSL's forward-secret AEAD suites.
+        Suites without authentication or encryption are always left out. Without TLS 1.2 suites of its own a policy that
+        allows TLS 1.2 gets OpenSSL's forward-secret AEAD suites.
         """
         names = self.ciphers or ("ECDHE+AESGCM", "ECDHE+CHACHA20")
-        return ":".join((*names, f"@SECLEVEL={self.security_level}"))
+        return ":".join((*names, "!aNULL", "!eNULL", f"@SECLEVEL={self.security_level}"))
 
     @property
     def minimum_security_bits(self) -> int:

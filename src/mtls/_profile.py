@@ -12,12 +12,12 @@ import ssl
 import threading
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mtls._certificate import label
 from mtls._checks.coherence import check_policy, check_unused, unknown_ciphers
 from mtls._checks.fitness import check_keystore
-from mtls._checks.trust import check_truststore
+from mtls._checks.trust import check_truststore, lists_gone
 from mtls._credentials.keystore import Keystore
 from mtls._credentials.truststore import Truststore
 from mtls._handshake.context import TLSContext
@@ -181,7 +181,7 @@ class TLSProfile:
         now = moment(at)
         settings = self._settings()
         findings = [*check_policy(self.policy, self.role, self.keystore), *self._unused()]
-        if not _knows_ciphers(self.policy.cipher_string):
+        if not findings and not _knows_ciphers(self.policy.cipher_string):
             findings.append(unknown_ciphers(self.policy))
         if self.keystore is not None:
             findings += check_keystore(
@@ -199,6 +199,7 @@ class TLSProfile:
                 self.role,
                 chain_rules=self.chain_rules,
                 revocation=settings.revocation,
+                policy=self.policy,
                 authorized=self.authorize is not None,
                 now=now,
             )
@@ -250,6 +251,8 @@ class TLSProfile:
             if source is not None and source._paths:
                 changed[name] = source._reload()
         again = replace(self, **changed)
+        if again._settings().revocation is Revocation.OFF is not self._settings().revocation:
+            raise ConfigurationError(Report(self.role, self.two_way, (lists_gone(self.role),)))
         return again, again._generation()
 
     def _paths(self) -> tuple[str, ...]:
@@ -271,7 +274,7 @@ class TLSProfile:
         return []
 
     def _refused_by_openssl(self, refusal: ssl.SSLError) -> Report:
-        reason = refusal.reason or "no reason given"
+        reason = getattr(refusal, "reason", None) or "no reason given"
         finding = Finding(
             failure=_BUILD_FAILURES.get(reason, FailureReason.MALFORMED),
             severity=Severity.ERROR,
@@ -281,6 +284,9 @@ class TLSProfile:
             certificate=None if self.keystore is None else self.keystore.certificate,
         )
         return Report(self.role, self.two_way, (finding,))
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
 
     def __repr__(self) -> str:
         ways = "two-way" if self.two_way else "one-way"

@@ -99,6 +99,7 @@ def test_wrong_usage_ends_with_two(arguments: list[str], capsys: pytest.CaptureF
 
 
 def test_colour_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert demo._mark(right=True) == "\x1b[32m✓\x1b[0m"
     assert demo._mark(right=False) == "\x1b[31m✗\x1b[0m"

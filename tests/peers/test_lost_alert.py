@@ -110,7 +110,8 @@ def test_a_hundred_of_a_hundred_refused_clients_hear_why(
         assert refusing.server.outcome() == case.server_says
     assert heard == {(case.step, "peer", case.failure, case.alert, "observed"): _CLIENTS}
     assert phases.keys() <= {"first_write", "first_read"}
-    assert phases["first_write"] > 0, "no write failed, so nothing was shown"
+    if wait_for_the_close or data is _BIG:  # a small write at once may come before the close
+        assert phases["first_write"] > 0, "no write failed, so nothing was shown"
 
 
 def _send_and_receive(tls: ssl.SSLSocket, data: bytes) -> bytes:

@@ -96,14 +96,14 @@ def test_a_policy_is_frozen() -> None:
 
 def test_the_cipher_string_ends_with_the_security_level_so_that_no_name_can_lower_it() -> None:
     policy = TLSPolicy(name="ours", ciphers=("ALL:@SECLEVEL=0",), security_level=3)
-    assert policy.cipher_string == "ALL:@SECLEVEL=0:@SECLEVEL=3"
+    assert policy.cipher_string == "ALL:@SECLEVEL=0:!aNULL:!eNULL:@SECLEVEL=3"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_ciphers(policy.cipher_string)
     assert context.security_level == 3
 
 
 def test_a_policy_without_suites_gets_those_that_are_forward_secret_and_aead() -> None:
-    assert TLSPolicy(name="ours").cipher_string == "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"
+    assert TLSPolicy(name="ours").cipher_string == "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL:!eNULL:@SECLEVEL=2"
 
 
 @pytest.mark.parametrize(("level", "bits"), [(0, 0), (1, 80), (2, 112), (3, 128), (4, 192), (5, 256), (6, 0), (-1, 0)])

@@ -69,6 +69,19 @@ def check_truststore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
     return findings
 
 
+def lists_gone(role: Role) -> Finding:
+    """The finding for files that held CRLs before and hold none now, so that nobody would be refused as revoked."""
+    return Finding(
+        failure=FailureReason.CRL_MISSING,
+        severity=Severity.ERROR,
+        step=role.other.verified_at,
+        message="the CRLs that the truststore held are gone, so revocation would silently end",
+        remedy="put the current CRL back, or build a profile with revocation=Revocation.OFF by name",
+        required="a CRL",
+        presented="none",
+    )
+
+
 def _empty(step: HandshakeStep) -> Finding:
     return Finding(
         failure=FailureReason.UNKNOWN_CA,

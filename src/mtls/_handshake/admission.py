@@ -6,12 +6,15 @@ asked about.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
+import ssl
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
 from mtls import _certificate
+from mtls._handshake.hostnames import dns_name_matches
 from mtls._handshake.peer import PeerIdentity, PeerPolicy, identity_of
 from mtls._model import EKUPolicy, FailureReason, Role
 from mtls.errors import ChainError
@@ -26,8 +29,11 @@ _log = logging.getLogger("mtls")
 Refusal = tuple[FailureReason, str, bytes | None]
 
 
-def refusal(settings: Settings, real: Any, now: datetime) -> Refusal | None:
-    """Why the peer of a finished handshake is refused, with its leaf (DER); ``None`` lets it in."""
+def refusal(settings: Settings, real: Any, now: datetime, hostname: str | None = None) -> Refusal | None:
+    """Why the peer of a finished handshake is refused, with its leaf (DER); ``None`` lets it in.
+
+    ``hostname`` is the name that a client asked for.
+    """
     if settings.truststore is None:
         return None
     try:
@@ -36,9 +42,17 @@ def refusal(settings: Settings, real: Any, now: datetime) -> Refusal | None:
         text = "its certificate cannot be read, so the rules of the profile cannot be applied to it"
         return FailureReason.MALFORMED, text, real.getpeercert(True)
     if peer is None:
+        if settings.verify_mode is ssl.CERT_REQUIRED:
+            return FailureReason.CERTIFICATE_REQUIRED, "it showed no certificate", None
         return None  # ClientAuth.OPTIONAL and no certificate: there is nobody to ask about
     leaf = _certificate.der(peer.certificate)
-    for rule in (_resumed_out_of_date(peer, now), _eku(settings, peer), _identity(settings, peer)):
+    rules = (
+        _resumed_out_of_date(peer, now),
+        _resumed_elsewhere(settings, peer, hostname),
+        _eku(settings, peer),
+        _identity(settings, peer),
+    )
+    for rule in rules:
         if rule is not None:
             return *rule, leaf
     return None
@@ -50,6 +64,23 @@ def _resumed_out_of_date(peer: PeerIdentity, now: datetime) -> tuple[FailureReas
         ended = _certificate.when(peer.certificate.not_valid_after_utc)
         return FailureReason.EXPIRED, f"it ended on {ended}, after the session that was resumed had begun"
     return None
+
+
+def _resumed_elsewhere(
+    settings: Settings, peer: PeerIdentity, hostname: str | None
+) -> tuple[FailureReason, str] | None:
+    """OpenSSL compares no name on a resumed session, and a caller may give the session of another server."""
+    if not peer.resumed or not settings.check_hostname or hostname is None:
+        return None
+    try:
+        wanted = str(ipaddress.ip_address(hostname))
+    except ValueError:
+        fits = any(dns_name_matches(hostname, name) for name in peer.dns_names)
+    else:
+        fits = wanted in peer.ip_addresses
+    if fits:
+        return None
+    return FailureReason.HOSTNAME_MISMATCH, f"the session was resumed with {hostname!r}, and belongs to {peer!r}"
 
 
 def _eku(settings: Settings, peer: PeerIdentity) -> tuple[FailureReason, str] | None:

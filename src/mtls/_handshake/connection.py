@@ -53,13 +53,13 @@ class Connection:
         """Apply what only the profile knows. Raises :class:`PeerVerificationError` to refuse the peer."""
         settings = self.settings
         named_server = settings.role is Role.CLIENT and settings.server_identity is not ServerIdentity.HOSTNAME
-        if not (
-            real.session_reused or settings.authorize is not None or named_server or settings.eku is EKUPolicy.REQUIRED
-        ):
+        ruled = settings.authorize is not None or named_server or settings.eku is EKUPolicy.REQUIRED
+        anonymous = settings.verify_mode is ssl.CERT_REQUIRED and real.getpeercert(True) is None
+        if not (ruled or anonymous or real.session_reused):
             return
         from mtls._handshake import admission
 
-        refusal = admission.refusal(settings, real, datetime.now(UTC))
+        refusal = admission.refusal(settings, real, datetime.now(UTC), self.server_hostname)
         if refusal is not None:
             failure, detail, leaf = refusal
             _log.warning("refused the %s: %s", settings.role.other.value, detail)
@@ -172,12 +172,13 @@ def reading_of(cause: BaseException) -> dict[str, Any]:
         return {"transport": FailureReason.CLOSED}
     if not isinstance(cause, ssl.SSLError) or isinstance(cause, ssl.SSLSyscallError):
         return {"transport": FailureReason.RESET}
-    if cause.reason == "UNEXPECTED_EOF_WHILE_READING":
+    if getattr(cause, "reason", None) == "UNEXPECTED_EOF_WHILE_READING":
         return {"transport": FailureReason.CLOSED}
+    reason = getattr(cause, "reason", None)
     return {
-        "reason": cause.reason,
+        "reason": reason,
         "verify_code": getattr(cause, "verify_code", 0),
-        "unnamed": cause.reason is None and cause.library == "SSL",
+        "unnamed": reason is None and getattr(cause, "library", None) == "SSL" and cause.errno == ssl.SSL_ERROR_SSL,
     }
 
 

@@ -52,7 +52,8 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
     _narrowing: Narrowing
     _request: threading.local
     _traced: bool
-    _lock: threading.Lock
+    _lock: threading.RLock
+    _reloading: bool
     _status: ContextStatus
 
     @classmethod
@@ -78,7 +79,8 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             _narrowing=(),
             _request=threading.local(),
             _traced=traced,
-            _lock=threading.Lock(),
+            _lock=threading.RLock(),
+            _reloading=False,
             _status=ContextStatus.first(),
         )
         inside["_inside"] = frozenset({*inside, "_inside"})
@@ -112,6 +114,9 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
         nothing was read from a file.
         """
         with self._lock:
+            if self._reloading:  # a signal handler, or a password function that connects with this context
+                return self._status
+            self.__dict__["_reloading"] = True
             try:
                 profile, successor = self._rebuild()
                 from mtls._handshake import proof
@@ -120,6 +125,8 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             except Exception as fault:
                 self.__dict__["_status"] = self._status.failed(fault)
                 raise
+            finally:
+                self.__dict__["_reloading"] = False
             self.__dict__.update(_profile=profile, _generation=successor, _status=self._status.succeeded())
             return self._status
 
@@ -198,7 +205,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
 
     def _admit(self, *, server_side: bool, hostname: Any) -> None:
         role = self._generation.settings.role
-        if server_side is not (role is Role.SERVER):
+        if bool(server_side) is not (role is Role.SERVER):
             made, asked = role.value, (Role.SERVER if server_side else Role.CLIENT).value
             text = (
                 f"this context was made for the {made} side and is used on the {asked} side: use TLSProfile.{asked}()"
@@ -224,7 +231,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             raise UsageError(text)
 
     def _follow(self) -> None:
-        if self._follower is not None and self._follower.changed():
+        if self._follower is not None and not self._reloading and self._follower.changed():
             self._follower.attempt(self.reload)
 
     # --- ALPN ---
@@ -258,13 +265,15 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
     def _serving(self) -> Any:
         return self._generation.context_for(self._alpn(), self._narrowing)
 
-    def _keep(self, narrowing: Narrowing) -> None:
-        try:
-            self._generation.context_for(self._alpn(), narrowing)
-        except (ValueError, OverflowError, ssl.SSLError) as fault:
-            text = f"OpenSSL does not take {', '.join(f'{name}={value}' for name, value in narrowing)}: {fault}"
-            raise UsageError(text) from fault
-        self.__dict__["_narrowing"] = narrowing
+    def _keep(self, name: str, value: int) -> None:
+        with self._lock:
+            narrowing = tuple(sorted((dict(self._narrowing) | {name: value}).items()))
+            try:
+                self._generation.context_for(self._alpn(), narrowing)
+            except (ValueError, OverflowError, ssl.SSLError) as fault:
+                text = f"OpenSSL does not take {name}={value}: {fault}"
+                raise UsageError(text) from fault
+            self.__dict__["_narrowing"] = narrowing
 
     def _cipher_string(self) -> str:
         return self._generation.settings.policy.cipher_string

@@ -48,7 +48,10 @@ def explain(exc: BaseException) -> MTLSError | None:
 
 def _is_tls_failure(exc: BaseException) -> bool:
     passing = (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLZeroReturnError)
-    return isinstance(exc, ssl.SSLError) and not isinstance(exc, passing)
+    if isinstance(exc, passing) or not isinstance(exc, ssl.SSLError):
+        return False
+    # what a connection raises carries the number of an SSLErrorNumber; load_cert_chain and its like carry another
+    return type(exc) is not ssl.SSLError or exc.errno == ssl.SSL_ERROR_SSL
 
 
 def _read(bare: BaseException) -> HandshakeError:

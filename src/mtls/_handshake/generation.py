@@ -96,11 +96,20 @@ class Generation:
                 if found is None:
                     found = build(self.settings, alpn)
                     for name, value in narrowing:
-                        setattr(found, name, value)
+                        setattr(found, name, _stricter(name, value, int(getattr(found, name))))
                     if traced:
                         found._msg_callback = trace.callback  # type: ignore[attr-defined] # not in typeshed
                     self._contexts[key] = found
         return found
+
+
+def _stricter(name: str, asked: int, built: int) -> int:
+    """What somebody asked for once and what this generation was built with, whichever is stricter."""
+    if name in {"verify_flags", "options"}:
+        return asked | built
+    if name in {"maximum_version", "num_tickets"}:
+        return min(asked, built)
+    return max(asked, built)
 
 
 def build(settings: Settings, alpn: tuple[str, ...]) -> _ssl._SSLContext:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SIGNALS = (*NOT_YET, ssl.SSLZeroReturnError, HandshakeError)
 _RECORD = 16384
+_ENDED = (ssl.SSLEOFError, ConnectionError)
 
 
 class _Hooks:
@@ -44,6 +45,8 @@ class _Hooks:
             raise SealedContextError(text)
 
     def _read_failed(self, cause: OSError, phase: Phase = Phase.FIRST_READ) -> NoReturn:
+        if self._sslobj is None:
+            raise cause
         error = self._explain(cause, phase)
         if error is not None and names_the_cause(error):
             self._refused(self._sslobj, error, cause)
@@ -52,13 +55,16 @@ class _Hooks:
 
     def _write_failed(self, cause: OSError) -> NoReturn:
         real = self._sslobj
-        if isinstance(real, Leftover):
+        if real is None or isinstance(real, Leftover):
             raise cause
         error = self._explain(cause, Phase.FIRST_WRITE)
         if error is None:  # a mistake of the caller, which leaves the connection as it is
             raise cause
         if names_the_cause(error):
             self._refused(real, error, cause)
+        if not isinstance(cause, _ENDED):
+            attach(cause, error)
+            raise cause
         try:
             with non_blocking(self):
                 waiting = real.read(_RECORD)

@@ -264,9 +264,9 @@ class Sealed:
             return
         if not stricter:
             refuse(name)
-        self._keep(tuple(sorted((dict(self._narrowing) | {name: value}).items())))
+        self._keep(name, value)
 
-    def _keep(self, narrowing: Narrowing) -> None:
+    def _keep(self, name: str, value: int) -> None:
         """Serve this narrowing from now on, once OpenSSL has taken it."""
         raise NotImplementedError
 

@@ -19,7 +19,7 @@ import ssl
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mtls._model import Phase, Role
+from mtls._model import FailureReason, Phase, Role
 from mtls.errors import HandshakeError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class _StandIn:
 
     def _replace(self, successor: Any) -> None:
         owner = self._owner()
-        if owner is not None and owner._sslobj is self:
+        if owner is not None and getattr(owner, "_sslobj", None) is self:
             owner._sslobj = successor
 
 
@@ -87,6 +87,10 @@ class Unfinished(_StandIn):
         except HandshakeError as error:
             self._say_goodbye()
             self._replace(Refused(self._real, self._owner(), error))
+            raise
+        except BaseException:  # a rule was interrupted: it did not admit, and it is not asked again
+            interrupted = HandshakeError(failure=FailureReason.NOT_AUTHORIZED, role=self._connection.settings.role)
+            self._replace(Refused(self._real, self._owner(), interrupted))
             raise
         self._replace(self._real)
 
