@@ -6,7 +6,10 @@ table of its own with the reason.
 
 from __future__ import annotations
 
+import os
+import shutil
 import ssl
+import subprocess
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -40,6 +43,7 @@ from mtls.authority import CertificateAuthority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from mtls import ClientProfile, Handshake, ServerProfile
 
@@ -546,3 +550,30 @@ def test_the_unchecked_contexts_of_this_file_are_those_of_the_profile() -> None:
     assert profile.policy is MOZILLA_INTERMEDIATE
     assert (ours.verify_mode, ours.verify_flags) == (real.verify_mode, real.verify_flags)
     assert ours.get_ca_certs(binary_form=True) == real.get_ca_certs(binary_form=True)
+
+
+@VERSIONS
+def test_a_self_signed_certificate_as_openssl_makes_it_works_as_a_pin_on_both_sides(
+    version: TLSVersion, tmp_path: Path
+) -> None:
+    if shutil.which("openssl") is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must have the openssl program", pytrace=False)
+        pytest.skip("the openssl program, which makes the certificates, is not installed")
+    pairs = []
+    for who in ("server", "client"):
+        key, certificate = tmp_path / f"{who}.key", tmp_path / f"{who}.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days"]
+        command += ["30", "-subj", f"/CN={who}", "-addext", "subjectAltName=DNS:localhost"]
+        subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        pairs.append((mtls.Keystore.from_pem(certificate, key), Truststore.from_pem(certificate)))
+    (server_key, server_pin), (client_key, client_pin) = pairs
+    client = TLSProfile.client(keystore=client_key, truststore=server_pin)
+    server = TLSProfile.server(keystore=server_key, truststore=client_pin)
+    for profile in (client, server):
+        report = profile.check()
+        assert report.errors == ()
+        assert F.MISSING_EXTENSION in {finding.failure for finding in report.warnings}
+    result = _handshake(client, server, version)
+    assert not isinstance(result, ssl.SSLError)
+    assert result.ok

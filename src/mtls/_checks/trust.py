@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from mtls._certificate import extension, label, when
+from mtls._certificate import extension, is_self_issued, label, when
 from mtls._checks.crls import check_crls
 from mtls._checks.dates import check_dates
 from mtls._checks.form import Fault, strict_faults, unknown_critical, wrong_eku
@@ -53,10 +53,10 @@ def check_truststore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
         if anchor in public:
             continue  # dates and form of the public CAs are their maintainers' business
         kind = truststore.kind_of(anchor)
-        dates = check_dates(anchor, now, step=step, owner="trust anchor")
-        faults = [finding for finding in dates if finding.severity is Severity.ERROR]
-        faults += _form(anchor, kind, chain_rules, role.other, policy)
-        findings += [finding for finding in dates if finding.severity is Severity.WARNING]
+        seen = check_dates(anchor, now, step=step, owner="trust anchor")
+        seen += _form(anchor, kind, chain_rules, role.other, policy)
+        faults = [finding for finding in seen if finding.severity is Severity.ERROR]
+        findings += [finding for finding in seen if finding.severity is Severity.WARNING]
         findings += _leaf_as_anchor(anchor, kind, step)
         if faults:
             unusable[anchor] = faults
@@ -125,16 +125,19 @@ def _form(
     """What OpenSSL refuses in any anchor, and what strict chain checking refuses in a CA."""
     again = "have the CA certificate issued anew"
     always = (*unknown_critical(anchor), *wrong_eku(anchor, peer), *_weak_key(anchor, policy))
-    faults = [(fault, "OpenSSL refuses it", again) for fault in always]
+    error, warning = Severity.ERROR, Severity.WARNING
+    faults = [(fault, "OpenSSL refuses it", again, error) for fault in always]
     if kind is not AnchorKind.LEAF and rules is ChainRules.STRICT:
         judged, remedy = "under strict rules (RFC 5280) OpenSSL refuses it", f"{again}, or ask for {_LENIENT} by name"
-        faults += [
-            (fault, judged, remedy) for fault in (*_no_ca(anchor), *strict_faults(anchor, issuer=True, anchor=True))
-        ]
-    for fault, judged, remedy in faults:
+        strict = (*_no_ca(anchor), *strict_faults(anchor, issuer=True, anchor=True))
+        if _may_be_the_peer_itself(anchor):
+            judged = f"{judged} as a CA, but takes it as the peer's own certificate"
+        severity = warning if _may_be_the_peer_itself(anchor) else error
+        faults += [(fault, judged, remedy, severity) for fault in strict]
+    for fault, judged, remedy, severity in faults:
         yield Finding(
             failure=fault.failure,
-            severity=Severity.ERROR,
+            severity=severity,
             step=peer.verified_at,
             message=f"trust anchor {label(anchor)} {fault.text}; {judged}",
             remedy=remedy,
@@ -142,6 +145,12 @@ def _form(
             required=fault.required,
             presented=fault.presented,
         )
+
+
+def _may_be_the_peer_itself(anchor: x509.Certificate) -> bool:
+    """A self-signed certificate with names or uses, as ``openssl req -x509`` makes it: a CA by its flag, or a pin."""
+    kinds = (x509.SubjectAlternativeName, x509.ExtendedKeyUsage)
+    return is_self_issued(anchor) and any(extension(anchor, kind) is not None for kind in kinds)
 
 
 def _weak_key(anchor: x509.Certificate, policy: TLSPolicy | None) -> Iterator[Fault]:
