@@ -203,8 +203,47 @@ def test_a_refusal_is_said_again_at_every_later_call(
         with pytest.raises(mtls.HandshakeError) as caught:
             call()
         assert (caught.value.step, caught.value.alert) == (first.step, "certificate_required")
-        assert caught.value.__cause__ is first.__cause__
+        cause = caught.value.__cause__
+        assert isinstance(cause, ssl.SSLError)
+        assert isinstance(first.__cause__, ssl.SSLError)
+        assert (type(cause), cause.args, cause.reason) == (
+            type(first.__cause__), first.__cause__.args, first.__cause__.reason,
+        )  # fmt: skip
     assert near.tls.pending() == 0
+
+
+@BOTH
+@pytest.mark.parametrize("hostname", ["localhost", "api.example"])
+def test_a_refused_connection_is_freed_without_the_collector(
+    authority: CertificateAuthority,
+    server_profile: mtls.ServerProfile,
+    bare_client_profile: mtls.ClientProfile,
+    policy: mtls.TLSPolicy,
+    hostname: str,
+) -> None:
+    client = replace(bare_client_profile, policy=policy).ssl_context()
+    server = server_profile.ssl_context()
+    gc.collect()
+    gc.disable()
+    try:
+        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        near = client.wrap_bio(to_client, to_server, server_hostname=hostname)
+        far = server.wrap_bio(to_server, to_client, server_side=True)
+        refused = [0, 0]
+        for _ in range(3):
+            for place in (0, 1):
+                try:
+                    (near, far)[place].read()
+                except mtls.HandshakeError:
+                    refused[place] += 1
+                except ssl.SSLWantReadError:
+                    pass
+        assert all(refused)
+        watched = [weakref.ref(near), weakref.ref(far)]
+        del near, far
+        assert [each() for each in watched] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_denied_peer_sees_an_orderly_end_and_learns_no_more(authority: CertificateAuthority) -> None:

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
     from mtls._model import Role
 
+_SHOWN_BY_ONE = frozenset({FailureReason.EXPIRED, FailureReason.NOT_YET_VALID, FailureReason.WRONG_EKU})
+
 
 def culprit(chain: Sequence[bytes], failure: FailureReason, role: Role, now: datetime) -> bytes | None:
     """The first certificate of ``chain`` (DER, leaf first) that shows ``failure``; ``None`` for an empty chain.
 
     ``role`` is that of the chain's owner, ``now`` is aware.
     """
-    for encoded in chain:
+    for encoded in chain if failure in _SHOWN_BY_ONE else ():
         certificate = _certificate.parse(encoded)
         if certificate is not None and _shows(certificate, failure, role, now):
             return encoded

@@ -48,10 +48,13 @@ class _Hooks:
         if self._sslobj is None:
             raise cause
         error = self._explain(cause, phase)
-        if error is not None and names_the_cause(error):
-            self._refused(self._sslobj, error, cause)
-        attach(cause, error)
-        raise cause
+        try:
+            if error is not None and names_the_cause(error):
+                self._refused(self._sslobj, error, cause)
+            attach(cause, error)
+            raise cause
+        finally:
+            del self, error, cause  # the same as in _refused
 
     def _write_failed(self, cause: OSError) -> NoReturn:
         real = self._sslobj
@@ -87,8 +90,11 @@ class _Hooks:
         raise failure
 
     def _refused(self, real: Any, error: HandshakeError, cause: OSError) -> NoReturn:
-        self._sslobj = Refused(real, self, error)
-        raise error from cause
+        self._sslobj = Refused(real, self, error, cause)
+        try:
+            raise error from cause
+        finally:
+            del self, real, error, cause  # the traceback holds this frame, and would keep the connection alive
 
     def _explain(self, cause: OSError, phase: Phase) -> HandshakeError | None:
         if self._heard:

@@ -76,12 +76,15 @@ class Unfinished(_StandIn):
             if isinstance(owner, socket.socket):
                 self._connection.address = peer_address(owner)
             error = self._connection.error(cause, self._real, phase=Phase.HANDSHAKE)
-            if error is None:
-                raise
-            self._replace(Refused(self._real, owner, error))
-            if self._connection.settings.role is Role.SERVER:
-                _log.info("%s", error)  # asyncio and most servers say nothing of a client that did not get in
-            raise error from cause
+            try:
+                if error is None:
+                    raise
+                self._replace(Refused(self._real, owner, error, cause))
+                if self._connection.settings.role is Role.SERVER:
+                    _log.info("%s", error)  # asyncio and most servers say nothing of a client that did not get in
+                raise error from cause
+            finally:
+                del owner, error  # the traceback holds this frame, and would keep the connection alive
         try:
             self._connection.established(self._real)
         except HandshakeError as error:
@@ -113,13 +116,14 @@ class Unfinished(_StandIn):
 class Refused(_StandIn):
     """A connection that was refused; it carries nothing any more."""
 
-    def __init__(self, real: Any, owner: Any, error: HandshakeError) -> None:
+    def __init__(self, real: Any, owner: Any, error: HandshakeError, cause: BaseException | None = None) -> None:
         super().__init__(real, owner)
-        self._error = error
+        # copies, because the tracebacks of the exceptions hold the connection, and only the collector would free it
+        self._error = copy.copy(error)
+        self._error.__cause__ = copy.copy(cause)
 
     def _again(self, *_: Any) -> NoReturn:
-        again = copy.copy(self._error)
-        raise again from self._error.__cause__
+        raise copy.copy(self._error) from self._error.__cause__
 
     do_handshake = read = write = shutdown = _again
 
@@ -136,7 +140,8 @@ class Leftover(_StandIn):
     def __init__(self, real: Any, owner: Any, data: bytes, failure: OSError) -> None:
         super().__init__(real, owner)
         self._data = data
-        self._failure = failure
+        self._failure = copy.copy(failure)
+        self._failure.__cause__ = copy.copy(failure.__cause__)
 
     def read(self, length: int, buffer: Any = None) -> Any:
         """What ``_SSLSocket.read`` does, from the kept data first."""
