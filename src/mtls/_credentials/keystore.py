@@ -159,8 +159,9 @@ class Keystore(Snapshot):
 
     @property
     def root(self) -> x509.Certificate | None:
-        """The self-signed CA at the end of the chain if the source holds it. It is not sent: a peer that trusts it has
-        it (RFC 8446, 4.4.2).
+        """The self-signed CA at the end of the chain if the source holds it. It is not part of what is sent: a peer
+        that trusts it has it (RFC 8446, 4.4.2). OpenSSL completes a lone leaf from the truststore of the same context,
+        and may send a root that it finds there.
         """
         return self._chain.root
 
