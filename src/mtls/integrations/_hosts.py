@@ -1,0 +1,76 @@
+"""The hosts that an adapter may connect to, each with its port where only that one is meant.
+
+Rule: an entry means what its library will make of it in a URL; what could mean anything else is refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any, NamedTuple
+
+from mtls._handshake.hostnames import dns_name_matches
+from mtls._options import host_names
+from mtls.errors import UsageError
+
+_ENTRY = re.compile(r"(?P<name>[^\[\]:]+|\[[^\[\]]*:[^\[\]]*\])(?::(?P<port>[0-9]{1,5}))?")
+"""``name``, ``name:port``, ``[IPv6]`` and ``[IPv6]:port``; an IPv6 address without brackets has no port."""
+_LAST_PORT = 65535
+
+
+class HostRule(NamedTuple):
+    """An entry of ``hosts=``."""
+
+    name: str
+    port: int | None
+
+    def admits(self, host: str, port: int) -> bool:
+        """Whether it stands for this destination."""
+        if self.port not in {None, port}:
+            return False
+        address = _address(host)
+        return dns_name_matches(host, self.name) if address is None else address == _address(self.name)
+
+    def __str__(self) -> str:
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return name if self.port is None else f"{name}:{self.port}"
+
+
+def host_rules(hosts: object) -> tuple[HostRule, ...]:
+    """The entries as rules. Raises :class:`UsageError` for what is no host name, no address and no list of them."""
+    entries = [_split(entry) for entry in hosts] if isinstance(hosts, (list, tuple)) else None
+    names = host_names(hosts if entries is None else [name for name, _ in entries], "hosts")
+    return tuple(HostRule(name, port) for name, (_, port) in zip(names, entries or (), strict=True))
+
+
+def _split(entry: Any) -> tuple[Any, int | None]:
+    """Name and port of an entry; what is neither is left for ``host_names`` to refuse."""
+    found = _ENTRY.fullmatch(entry) if isinstance(entry, str) else None
+    if found is None:
+        return entry, None
+    port = None if found["port"] is None else int(found["port"])
+    if port is not None and not 0 < port <= _LAST_PORT:
+        text = f"hosts= takes ports from 1 to {_LAST_PORT}, not {entry!r}"
+        raise UsageError(text)
+    return _ascii(found["name"].strip("[]")), port
+
+
+def _ascii(name: str) -> str:
+    """A name as HTTP libraries write it into a URL (UTS 46). Python's codec is of IDNA 2003, where ``ß`` is ``ss``."""
+    if name.isascii():
+        return name
+    import idna  # comes with every library that needs it
+
+    bare = name.removeprefix("*.")
+    try:
+        return name[: len(name) - len(bare)] + idna.encode(bare, uts46=True).decode("ascii")
+    except UnicodeError as fault:
+        text = f"hosts= lists host names, and {name!r} is none: {fault}"
+        raise UsageError(text) from fault
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.replace("%25", "%"))
+    except ValueError:
+        return None
