@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from mtls._handshake.following import ContextStatus as ContextStatus
     from mtls._handshake.following import Reload as Reload
     from mtls._handshake.peer import PeerIdentity as PeerIdentity
-    from mtls._handshake.peer import PeerPolicy as PeerPolicy
-    from mtls._handshake.peer import peer_identity as peer_identity
+    from mtls._handshake.peer_identity import peer_identity as peer_identity
+    from mtls._handshake.peer_policy import PeerPolicy as PeerPolicy
     from mtls._handshake.trace import Direction as Direction
     from mtls._handshake.trace import TraceEvent as TraceEvent
     from mtls._model import AnchorKind as AnchorKind
@@ -88,7 +88,9 @@ _HOMES = {
     "_handshake.context": ("TLSContext",),
     "_handshake.explain": ("explain",),
     "_handshake.following": ("ContextStatus", "Reload"),
-    "_handshake.peer": ("PeerIdentity", "PeerPolicy", "peer_identity"),
+    "_handshake.peer": ("PeerIdentity",),
+    "_handshake.peer_identity": ("peer_identity",),
+    "_handshake.peer_policy": ("PeerPolicy",),
     "_handshake.trace": ("Direction", "TraceEvent"),
     "_model": (
         "AnchorKind",

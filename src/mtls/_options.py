@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from mtls._handshake.peer import PeerPolicy
+from mtls._handshake.peer_policy import PeerPolicy
 from mtls._model import FailureReason, Finding, HandshakeStep, Omitted, Role, ServerIdentity, Severity
 from mtls._report import Report
 from mtls.errors import ConfigurationError, UsageError

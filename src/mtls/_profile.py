@@ -54,7 +54,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mtls._handshake.following import Reload
-    from mtls._handshake.peer import PeerIdentity, PeerPolicy
+    from mtls._handshake.peer import PeerIdentity
+    from mtls._handshake.peer_policy import PeerPolicy
 
     Authorize = PeerPolicy | Callable[[PeerIdentity], bool]
 

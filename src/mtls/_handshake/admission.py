@@ -1,4 +1,5 @@
-"""What a profile demands of a peer beyond OpenSSL's verdict: EKU policy, identity, authorization, dates on resumption.
+"""What a profile demands of a peer beyond OpenSSL's verdict: EKU policy, identity, authorization, and on a resumed
+connection what OpenSSL would not look at again.
 
 Rule: it may only narrow. Only ``is True`` admits, an exception refuses, and nobody without a verified certificate is
 asked about.
@@ -15,13 +16,16 @@ from cryptography import x509
 
 from mtls import _certificate
 from mtls._handshake.hostnames import dns_name_matches
-from mtls._handshake.peer import PeerIdentity, PeerPolicy, identity_of
-from mtls._model import EKUPolicy, FailureReason, Role
+from mtls._handshake.peer import PeerIdentity, identity_of
+from mtls._handshake.peer_policy import PeerPolicy
+from mtls._model import EKUPolicy, FailureReason, Revocation, Role
 from mtls.errors import ChainError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
+    from mtls._handshake.connection import Connection
     from mtls._handshake.generation import Settings
 
 _log = logging.getLogger("mtls")
@@ -29,15 +33,13 @@ _log = logging.getLogger("mtls")
 Refusal = tuple[FailureReason, str, bytes | None]
 
 
-def refusal(settings: Settings, real: Any, now: datetime, hostname: str | None = None) -> Refusal | None:
-    """Why the peer of a finished handshake is refused, with its leaf (DER); ``None`` lets it in.
-
-    ``hostname`` is the name that a client asked for.
-    """
+def refusal(connection: Connection, real: Any, now: datetime) -> Refusal | None:
+    """Why the peer of a finished handshake is refused, with its leaf (DER); ``None`` lets it in."""
+    settings = connection.settings
     if settings.truststore is None:
         return None
     try:
-        peer = identity_of(real)
+        peer = identity_of(real, connection.paths)
     except ChainError:
         text = "its certificate cannot be read, so the rules of the profile cannot be applied to it"
         return FailureReason.MALFORMED, text, real.getpeercert(True)
@@ -48,7 +50,8 @@ def refusal(settings: Settings, real: Any, now: datetime, hostname: str | None =
     leaf = _certificate.der(peer.certificate)
     rules = (
         _resumed_out_of_date(peer, now),
-        _resumed_elsewhere(settings, peer, hostname),
+        _resumed_without_revocation(settings, peer, now),
+        _resumed_elsewhere(settings, peer, connection.server_hostname),
         _eku(settings, peer),
         _identity(settings, peer),
     )
@@ -59,10 +62,29 @@ def refusal(settings: Settings, real: Any, now: datetime, hostname: str | None =
 
 
 def _resumed_out_of_date(peer: PeerIdentity, now: datetime) -> tuple[FailureReason, str] | None:
-    """A resumed session skips OpenSSL's checks, so the leaf may have ended since the full handshake."""
-    if peer.resumed and now > peer.certificate.not_valid_after_utc:
-        ended = _certificate.when(peer.certificate.not_valid_after_utc)
-        return FailureReason.EXPIRED, f"it ended on {ended}, after the session that was resumed had begun"
+    """A resumed session skips OpenSSL's checks, so a certificate may have ended since the full handshake."""
+    if not peer.resumed:
+        return None
+    for certificate in peer.chain:
+        if now > certificate.not_valid_after_utc:
+            ended = _certificate.when(certificate.not_valid_after_utc)
+            whose = "it" if certificate is peer.chain[0] else f"{_certificate.label(certificate)} in its chain"
+            return FailureReason.EXPIRED, f"{whose} ended on {ended}, after the session that was resumed had begun"
+    return None
+
+
+def _resumed_without_revocation(
+    settings: Settings, peer: PeerIdentity, now: datetime
+) -> tuple[FailureReason, str] | None:
+    """The lists of a generation do not change, but they end: then a full handshake would be refused, too."""
+    if not peer.resumed or settings.revocation is Revocation.OFF or settings.truststore is None:
+        return None
+    judged = peer.chain[:1] if settings.revocation is Revocation.LEAF else peer.chain
+    for issuer in {certificate.issuer for certificate in judged}:
+        lists = [crl for crl in settings.truststore.crls if crl.issuer == issuer]
+        if lists and all(crl.next_update_utc is not None and crl.next_update_utc < now for crl in lists):
+            text = f"every CRL of {_certificate.name(issuer)} has ended since the session that was resumed had begun"
+            return FailureReason.CRL_EXPIRED, text
     return None
 
 
@@ -101,11 +123,15 @@ def _identity(settings: Settings, peer: PeerIdentity) -> tuple[FailureReason, st
         return FailureReason.NOT_AUTHORIZED, f"{peer!r} is not {wanted!r}"
     if settings.authorize is None:
         return None
+    objection = objection_of(settings.authorize, peer, "authorize=")
+    return None if objection is None else (FailureReason.NOT_AUTHORIZED, objection)
+
+
+def objection_of(rule: Callable[[PeerIdentity], bool], peer: PeerIdentity, called: str) -> str | None:
+    """Why a rule does not admit a verified peer, ``None`` if it does; ``called`` is the rule's name in the text."""
     try:
-        admitted = settings.authorize(peer)
+        admitted = rule(peer)
     except Exception as fault:  # noqa: BLE001 - whatever it raises, it did not admit
-        _log.exception("authorize= raised, so the peer is refused")
-        return FailureReason.NOT_AUTHORIZED, f"authorize= raised {type(fault).__name__} for {peer!r}"
-    if admitted is not True:
-        return FailureReason.NOT_AUTHORIZED, f"authorize= does not admit {peer!r}"
-    return None
+        _log.exception("%s raised, so the peer is refused", called)
+        return f"{called} raised {type(fault).__name__} for {peer!r}"
+    return None if admitted is True else f"{called} does not admit {peer!r}"

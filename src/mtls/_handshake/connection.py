@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from mtls._handshake import tables
 from mtls._handshake.diagnosis import Diagnosis, Observation, diagnose
 from mtls._handshake.staging import leaf_der
+from mtls._handshake.verified_paths import verified_path
 from mtls._model import EKUPolicy, Evidence, FailureReason, Phase, Role, ServerIdentity, Side
 from mtls.errors import HandshakeError, HandshakeTimeoutError, PeerVerificationError
 
 if TYPE_CHECKING:
     from mtls._handshake.generation import Settings
     from mtls._handshake.trace import Trace
+    from mtls._handshake.verified_paths import VerifiedPaths
 
 _log = logging.getLogger("mtls")
 
@@ -37,21 +39,24 @@ class Connection:
     ``real`` below is always the C-level ``_ssl._SSLSocket``, which still answers after a failure.
     """
 
-    __slots__ = ("address", "context", "generation", "server_hostname", "settings", "trace")
+    __slots__ = ("address", "context", "outgoing", "paths", "server_hostname", "settings", "trace")
 
-    def __init__(self, context: Any, settings: Settings, generation: int, server_hostname: str | None) -> None:
+    def __init__(self, context: Any, settings: Settings, paths: VerifiedPaths, server_hostname: str | None) -> None:
         self.context = context
         self.settings = settings
-        self.generation = generation
+        self.paths = paths
         self.server_hostname = server_hostname
         self.address: str | None = None
         self.trace: Trace | None = None
+        self.outgoing: ssl.MemoryBIO | None = None
 
     # --- after a handshake that OpenSSL calls good ---
 
     def established(self, real: Any) -> None:
         """Apply what only the profile knows. Raises :class:`PeerVerificationError` to refuse the peer."""
         settings = self.settings
+        if settings.truststore is not None and not real.session_reused and (path := verified_path(real)):
+            self.paths.remember(path)
         named_server = settings.role is Role.CLIENT and settings.server_identity is not ServerIdentity.HOSTNAME
         ruled = settings.authorize is not None or named_server or settings.eku is EKUPolicy.REQUIRED
         anonymous = settings.verify_mode is ssl.CERT_REQUIRED and real.getpeercert(True) is None
@@ -59,11 +64,14 @@ class Connection:
             return
         from mtls._handshake import admission
 
-        refusal = admission.refusal(settings, real, datetime.now(UTC), self.server_hostname)
+        refusal = admission.refusal(self, real, datetime.now(UTC))
         if refusal is not None:
-            failure, detail, leaf = refusal
-            _log.warning("refused the %s: %s", settings.role.other.value, detail)
-            raise self._denied(real, failure, detail, leaf)
+            denied = self._denied(real, *refusal)
+            _log.warning("%s", denied)
+            try:
+                raise denied
+            finally:
+                del denied  # the traceback holds this frame, and would keep the connection alive
 
     def _denied(self, real: Any, failure: FailureReason, detail: str, leaf: bytes | None) -> PeerVerificationError:
         return PeerVerificationError(

@@ -182,14 +182,16 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
         session: Any = None,
     ) -> Any:
         self._admit(server_side=server_side, hostname=server_hostname)
-        return self._begin("_wrap_bio", (incoming, outgoing, server_side, server_hostname), owner, session)
+        begun = self._begin("_wrap_bio", (incoming, outgoing, server_side, server_hostname), owner, session)
+        owner._mtls.outgoing = outgoing
+        return begun
 
     def _begin(self, method: str, arguments: tuple[Any, ...], owner: Any, session: Any) -> Any:
         if owner is None:
             text = "a sealed context makes connections through wrap_socket() and wrap_bio() only"
             raise UsageError(text)
         self._follow()
-        generation, number = self._generation, self._status.generation
+        generation = self._generation
         wrap = getattr(generation.context_for(self._alpn(), self._narrowing, traced=self._traced), method)
         try:
             real = wrap(*arguments, owner=owner, session=session)
@@ -197,7 +199,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             if session is None:
                 raise
             real = wrap(*arguments, owner=owner)  # a session of another generation: the full handshake is the answer
-        connection = Connection(self, generation.settings, number, arguments[-1])
+        connection = Connection(self, generation.settings, generation.paths, arguments[-1])
         if self._traced:
             connection.trace = Trace()
         owner._mtls = connection

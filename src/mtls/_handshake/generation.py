@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mtls._handshake import staging, trace
+from mtls._handshake.verified_paths import VerifiedPaths
 from mtls._model import ChainRules, ClientAuth, EKUPolicy, Revocation, Role, ServerIdentity
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from mtls._credentials.keystore import Keystore
     from mtls._credentials.truststore import Truststore
-    from mtls._handshake.peer import PeerIdentity, PeerPolicy
+    from mtls._handshake.peer import PeerIdentity
+    from mtls._handshake.peer_policy import PeerPolicy
     from mtls._policy import TLSPolicy
 
 
@@ -81,6 +83,7 @@ class Generation:
         self.settings = settings
         self._contexts: dict[tuple[tuple[str, ...], Narrowing, bool], _ssl._SSLContext] = {}
         self._lock = threading.Lock()
+        self.paths = VerifiedPaths()
         self.context = self.context_for(settings.alpn)
         """The context of a connection that asks for nothing special; also the one that readers describe."""
 

@@ -16,6 +16,7 @@ import copy
 import logging
 import socket
 import ssl
+import sys
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -79,10 +80,13 @@ class Unfinished(_StandIn):
             try:
                 if error is None:
                     raise
+                error.__cause__ = cause
                 self._replace(Refused(self._real, owner, error, cause))
                 if self._connection.settings.role is Role.SERVER:
                     _log.info("%s", error)  # asyncio and most servers say nothing of a client that did not get in
-                raise error from cause
+                if self._unsent():
+                    raise _flush() from None
+                raise error
             finally:
                 del owner, error  # the traceback holds this frame, and would keep the connection alive
         try:
@@ -90,6 +94,8 @@ class Unfinished(_StandIn):
         except HandshakeError as error:
             self._say_goodbye()
             self._replace(Refused(self._real, self._owner(), error))
+            if self._unsent():
+                raise _flush() from None
             raise
         except BaseException:  # a rule was interrupted: it did not admit, and it is not asked again
             interrupted = HandshakeError(failure=FailureReason.NOT_AUTHORIZED, role=self._connection.settings.role)
@@ -106,6 +112,19 @@ class Unfinished(_StandIn):
         """Finish the handshake first."""
         self.do_handshake()
         return self._real.write(data)
+
+    def _unsent(self) -> bool:
+        """Whether a server's last word would stay behind in memory.
+
+        When a handshake fails, asyncio and uvloop drop the connection and what OpenSSL had to say (the alert) with it.
+        Told to wait for more they send it first, and ask again when the client has closed or the handshake times out:
+        then it is :class:`Refused`. A client does not do this: its caller waits for the error.
+        """
+        known = self._connection
+        if known.settings.role is not Role.SERVER or known.outgoing is None or not known.outgoing.pending:
+            return False
+        asyncio = sys.modules.get("asyncio")
+        return asyncio is not None and asyncio._get_running_loop() is not None
 
     def _say_goodbye(self) -> None:
         """Close in an orderly way: no alert can be sent from here, and a bare close could look like a fault."""
@@ -163,6 +182,10 @@ class Leftover(_StandIn):
     def pending(self) -> int:
         """How many bytes can be read without the network."""
         return len(self._data) + int(self._real.pending())
+
+
+def _flush() -> ssl.SSLWantReadError:
+    return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the refusal is to be sent before the connection is closed")
 
 
 @contextlib.contextmanager
