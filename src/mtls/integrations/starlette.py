@@ -1,0 +1,65 @@
+"""Authorization by route, for Starlette and FastAPI.
+
+Rule: a handler behind :func:`require_peer` runs for a verified peer whom the policy admits, and for nobody else.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from mtls._handshake.admission import objection_of
+from mtls._handshake.peer_identity import peer_identity
+from mtls.errors import MissingExtraError, UsageError
+
+try:
+    from starlette.exceptions import HTTPException, WebSocketException
+    from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotation when it runs
+except ImportError as missing:
+    package, extra = "starlette", "starlette"
+    raise MissingExtraError(package, extra) from missing
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mtls._handshake.peer import PeerIdentity
+    from mtls._handshake.peer_policy import PeerPolicy
+
+_log = logging.getLogger("mtls")
+
+_FORBIDDEN = 403
+_POLICY_VIOLATION = 1008
+
+
+def require_peer(
+    policy: PeerPolicy | Callable[[PeerIdentity], bool] | None = None,
+) -> Callable[[HTTPConnection], Awaitable[PeerIdentity]]:
+    """A dependency that gives the handler the verified :class:`~mtls.PeerIdentity` of its caller.
+
+    In FastAPI ``Annotated[mtls.PeerIdentity, Depends(require_peer(policy))]``, in Starlette
+    ``peer = await only_billing(request)`` with ``only_billing = require_peer(policy)``. Whoever is not admitted gets
+    403 and no reason (a WebSocket is closed with 1008, which is 403 before it was accepted); the reason is logged to
+    ``mtls``. As with ``authorize=`` only ``True`` admits, an exception refuses, and the policy must not block. Left
+    out, it admits every verified peer.
+
+    Raises :class:`UsageError` for a policy that is none and, when a request comes, under a server that does not say who
+    called. Who gets a connection at all is the profile's to say.
+    """
+    if policy is not None and not callable(policy):
+        text = f"require_peer() takes a PeerPolicy or a function of a PeerIdentity, not {type(policy).__name__}"
+        raise UsageError(text)
+
+    async def verified_peer(connection: HTTPConnection) -> PeerIdentity:
+        peer = peer_identity(connection)
+        if peer is None:
+            objection: str | None = "it showed no certificate"
+        else:
+            objection = None if policy is None else objection_of(policy, peer, "require_peer()")
+        if peer is None or objection is not None:
+            _log.warning("refused the client %s: %s", connection.url.path, objection)
+            if connection.scope["type"] == "websocket":
+                raise WebSocketException(_POLICY_VIOLATION)
+            raise HTTPException(_FORBIDDEN)
+        return peer
+
+    return verified_peer
