@@ -26,6 +26,7 @@ def peer_identity(connection: ssl.SSLSocket | ssl.SSLObject | Mapping[str, Any] 
     ``connection`` is one of:
 
     * an ``SSLSocket`` or ``SSLObject``, or an asyncio transport or stream writer over TLS;
+    * the ``network_stream`` in the extensions of a response of httpx, while it is open;
     * a request of aiohttp, of Starlette and FastAPI (a ``WebSocket`` too), or of Flask and werkzeug;
     * an ASGI scope, from a server that runs the protocols of :mod:`mtls.integrations.uvicorn`;
     * a WSGI environ of gunicorn (``sync``, ``gthread``) or werkzeug.
@@ -40,6 +41,8 @@ def peer_identity(connection: ssl.SSLSocket | ssl.SSLObject | Mapping[str, Any] 
         connection = extra("ssl_object")
         if connection is None:
             return None
+        if not isinstance(connection, (ssl.SSLSocket, ssl.SSLObject)):  # httpcore gives what is inside of it
+            connection = getattr(connection, "owner", connection)
     for name in ("scope", "environ"):  # the requests of web frameworks
         held = getattr(connection, name, None)
         if isinstance(held, Mapping):

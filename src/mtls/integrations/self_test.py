@@ -32,7 +32,7 @@ def self_test(context: TLSContext) -> str:
     with a certificate of its own making must fail at step 6. Raises :class:`ConfigurationError` if one gets in, or is
     refused for another reason.
     """
-    settings = context._generation.settings
+    settings = context.profile._settings()
     if settings.truststore is None:
         return "one-way, nobody is asked for a certificate"
     seen = []

@@ -56,7 +56,7 @@ def require_peer(
         else:
             objection = None if policy is None else objection_of(policy, peer, "require_peer()")
         if peer is None or objection is not None:
-            _log.warning("refused the client %s: %s", connection.url.path, objection)
+            _log.warning("refused a client at %s: %s", connection.url.path, objection)
             if connection.scope["type"] == "websocket":
                 raise WebSocketException(_POLICY_VIOLATION)
             raise HTTPException(_FORBIDDEN)

@@ -214,6 +214,11 @@ def _imported(text: str) -> Any:
         return import_from_string(text)
     except ImportFromStringError as fault:
         raise UsageError(str(fault)) from fault
+    except ModuleNotFoundError as fault:
+        if fault.name is None or not text.startswith(fault.name):  # what the module itself needs
+            raise
+        message = f'Could not import "{text}": there is no module {fault.name!r}.'
+        raise UsageError(message) from fault
 
 
 def _no_profile(given: object) -> NoReturn:
