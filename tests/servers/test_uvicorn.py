@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import ssl
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -90,7 +92,7 @@ def test_a_websocket_knows_its_caller(
 
 
 @pytest.mark.parametrize("loop", _LOOPS)
-@pytest.mark.parametrize("library", ["requests", "httpx"])
+@pytest.mark.parametrize("library", ["requests", "httpx", "httpx async"])
 def test_300_of_300_refused_clients_are_told_the_step(
     server_profile: mtls.ServerProfile,
     serve_asgi: ServeASGI,
@@ -102,16 +104,22 @@ def test_300_of_300_refused_clients_are_told_the_step(
     running = serve_asgi(who, server_profile, loop=loop)
     bare, strange = client_of(None), client_of("intruder.example", issuer=stranger)
 
+    async def post_async(context: mtls.TLSContext, body: bytes) -> None:
+        async with httpx.AsyncClient(verify=context) as client:
+            await client.post(running.url("/"), content=body)
+
     def post(context: mtls.TLSContext, body: bytes) -> None:
         if library == "httpx":
             with httpx.Client(verify=context) as client:
                 client.post(running.url("/"), content=body)
+        elif library == "httpx async":
+            asyncio.run(post_async(context, body))
         else:
             with session(context) as client:
                 client.post(running.url("/"), data=body)
 
     def refused(context: mtls.TLSContext, body: bytes) -> tuple[int | None, str, str | None, str | None]:
-        with pytest.raises((httpx.TransportError, requests.RequestException)) as caught:
+        with pytest.raises((httpx.TransportError, requests.RequestException, ssl.SSLError)) as caught:
             post(context, body)
         told = mtls.explain(caught.value)
         assert isinstance(told, mtls.HandshakeError), caught.value

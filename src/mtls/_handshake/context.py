@@ -183,7 +183,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
     ) -> Any:
         self._admit(server_side=server_side, hostname=server_hostname)
         begun = self._begin("_wrap_bio", (incoming, outgoing, server_side, server_hostname), owner, session)
-        owner._mtls.outgoing = outgoing
+        owner._mtls.memory = incoming, outgoing
         return begun
 
     def _begin(self, method: str, arguments: tuple[Any, ...], owner: Any, session: Any) -> Any:

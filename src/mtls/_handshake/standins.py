@@ -6,6 +6,7 @@ a special state a small stand-in takes its place, so the normal state costs noth
 * ``Unfinished`` until the handshake has ended: it runs the handshake, translates its failure, applies the rules of the
   profile, and then steps aside. Reading or writing too early cannot get around it.
 * ``Refused`` after a refusal: every later call raises it again. httpx swallows a write error and reads.
+* ``LastWord`` before that, on a server in an event loop: the alert has to be sent.
 * ``Leftover`` after a failed write with data waiting: the data comes first, and every later write fails the same way.
 """
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mtls._handshake.connection import Connection
 
 _log = logging.getLogger("mtls")
+_LINGERS = 16 * 1024 * 1024
+"""How many bytes of a refused client are thrown away before the connection is cut."""
 NOT_YET = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -81,11 +84,9 @@ class Unfinished(_StandIn):
                 if error is None:
                     raise
                 error.__cause__ = cause
-                self._replace(Refused(self._real, owner, error, cause))
                 if self._connection.settings.role is Role.SERVER:
                     _log.info("%s", error)  # asyncio and most servers say nothing of a client that did not get in
-                if self._unsent():
-                    raise _flush() from None
+                self._refused(error, cause)
                 raise error
             finally:
                 del owner, error  # the traceback holds this frame, and would keep the connection alive
@@ -93,15 +94,21 @@ class Unfinished(_StandIn):
             self._connection.established(self._real)
         except HandshakeError as error:
             self._say_goodbye()
-            self._replace(Refused(self._real, self._owner(), error))
-            if self._unsent():
-                raise _flush() from None
+            self._refused(error)
             raise
         except BaseException:  # a rule was interrupted: it did not admit, and it is not asked again
             interrupted = HandshakeError(failure=FailureReason.NOT_AUTHORIZED, role=self._connection.settings.role)
             self._replace(Refused(self._real, self._owner(), interrupted))
             raise
         self._replace(self._real)
+
+    def _refused(self, error: HandshakeError, cause: BaseException | None = None) -> None:
+        """Have the refusal stand in; it may have to be sent before it is raised."""
+        last_word = LastWord(self._real, self._owner(), error, cause)
+        if last_word.is_unsent(self._connection):
+            self._replace(last_word)
+            last_word.do_handshake()
+        self._replace(Refused(self._real, self._owner(), error, cause))
 
     def read(self, *arguments: Any) -> Any:
         """Finish the handshake first: OpenSSL would do it inside its read, past the rules of the profile."""
@@ -112,19 +119,6 @@ class Unfinished(_StandIn):
         """Finish the handshake first."""
         self.do_handshake()
         return self._real.write(data)
-
-    def _unsent(self) -> bool:
-        """Whether a server's last word would stay behind in memory.
-
-        When a handshake fails, asyncio and uvloop drop the connection and what OpenSSL had to say (the alert) with it.
-        Told to wait for more they send it first, and ask again when the client has closed or the handshake times out:
-        then it is :class:`Refused`. A client does not do this: its caller waits for the error.
-        """
-        known = self._connection
-        if known.settings.role is not Role.SERVER or known.outgoing is None or not known.outgoing.pending:
-            return False
-        asyncio = sys.modules.get("asyncio")
-        return asyncio is not None and asyncio._get_running_loop() is not None
 
     def _say_goodbye(self) -> None:
         """Close in an orderly way: no alert can be sent from here, and a bare close could look like a fault."""
@@ -149,6 +143,34 @@ class Refused(_StandIn):
     def pending(self) -> int:
         """Nothing can be read."""
         return 0
+
+
+class LastWord(Refused):
+    """A refused client of a server in an event loop, which must still hear why.
+
+    When a handshake fails, asyncio and uvloop drop the connection and what OpenSSL had to say (the alert) with it. Told
+    to wait for more they send it first. What the client was sending meanwhile is thrown away, because a connection that
+    is closed with data unread ends in a reset, which can overtake the alert (RFC 9112, 9.6). It is over when the client
+    closes, when it has sent too much, or when the loop's time for a handshake has run out. A client does not do this:
+    its caller waits for the error.
+    """
+
+    _left = _LINGERS
+
+    def is_unsent(self, known: Connection) -> bool:
+        """Whether there is a last word, and a loop that would drop it."""
+        if known.settings.role is not Role.SERVER or known.memory is None or not known.memory[1].pending:
+            return False
+        self._incoming = known.memory[0]
+        asyncio = sys.modules.get("asyncio")
+        return asyncio is not None and asyncio._get_running_loop() is not None
+
+    def do_handshake(self, *_: Any) -> NoReturn:
+        """Ask for more, or raise the refusal."""
+        self._left -= len(self._incoming.read())
+        if self._left <= 0 or self._incoming.eof:
+            self._again()
+        raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the refusal is sent before the connection is closed")
 
 
 class Leftover(_StandIn):
@@ -182,10 +204,6 @@ class Leftover(_StandIn):
     def pending(self) -> int:
         """How many bytes can be read without the network."""
         return len(self._data) + int(self._real.pending())
-
-
-def _flush() -> ssl.SSLWantReadError:
-    return ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the refusal is to be sent before the connection is closed")
 
 
 @contextlib.contextmanager

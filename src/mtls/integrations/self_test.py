@@ -59,17 +59,19 @@ def _meet(context: TLSContext, keystore: Keystore | None) -> HandshakeError | No
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     near = client._wrap_bio(to_client, to_server, False)  # type: ignore[attr-defined] # noqa: FBT003 - the signature of _ssl, not in typeshed
     far = context.wrap_bio(to_server, to_client, server_side=True)
-    for _ in range(_ROUNDS):
+    for round_ in range(_ROUNDS):
         with contextlib.suppress(ssl.SSLError):  # the verdict is the other side's
             near.do_handshake()
+        if round_ == _ROUNDS - 1:
+            to_server.write_eof()  # it leaves: in an event loop that is when the refusal is raised
         try:
             far.do_handshake()
         except _WAITING:
             continue
         except HandshakeError as refusal:
             return refusal
-        return None
-    return HandshakeError(failure=FailureReason.TIMED_OUT)
+        break
+    return None
 
 
 def _fail(step: HandshakeStep, who: str, refusal: HandshakeError | None) -> None:
