@@ -248,6 +248,11 @@ class TestMistakes:
             with pytest.raises(mtls.UsageError, match="cannot be pickled or copied"):
                 duplicate(opened)
 
+    def test_its_pool_manager_has_the_context_too(self, client_profile: mtls.ClientProfile, server: Server) -> None:
+        """For whoever asks it without the adapter."""
+        with contextlib.closing(MTLSAdapter(client_profile)) as adapter:
+            assert adapter.poolmanager.request("GET", server.url, timeout=_DEADLINE).data == b"hello"
+
     def test_its_arguments_go_to_requests(self, client_profile: mtls.ClientProfile) -> None:
         adapter = MTLSAdapter(client_profile, pool_maxsize=3, max_retries=2)
         assert (adapter.poolmanager.connection_pool_kw["maxsize"], adapter.max_retries.total) == (3, 2)

@@ -247,8 +247,8 @@ class TestMount:
         assert told.endswith(f"mount the adapter under {prefix + '/'!r}")
 
     def test_one_such_prefix_of_several_is_enough(self, refused: Refused, client_profile: mtls.ClientProfile) -> None:
-        mounted = _mounted(MTLSAdapter(client_profile), "https://api.example/", "https://other.example")
-        assert "'https://other.example'" in refused(mounted, "https://api.example/")
+        mounted = _mounted(MTLSAdapter(client_profile), "https://api.example/", "https://a.example")
+        assert "'https://a.example'" in refused(mounted, "https://api.example/")
 
     def test_a_prefix_with_an_end_is_taken(self, client_profile: mtls.ClientProfile, server: Server) -> None:
         with _mounted(MTLSAdapter(client_profile), server.url) as asking:
@@ -287,3 +287,8 @@ class TestMount:
         request = requests.Request("GET", server.url).prepare()
         with contextlib.closing(MTLSAdapter(client_profile)) as adapter:
             assert adapter.send(request, timeout=_DEADLINE).text == "hello"
+            answers: list[requests.Response] = []
+            thread = threading.Thread(target=lambda: answers.append(adapter.send(request, timeout=_DEADLINE)))
+            thread.start()  # its stack ends before anybody has looked far
+            thread.join(_DEADLINE)
+        assert [answer.text for answer in answers] == ["hello"]

@@ -142,6 +142,14 @@ class TestInTheClear:
         assert proxy.seen() == Tunnel(f"localhost:{server.port}", None)
         assert adapter.context.cert_store_stats()["x509_ca"] == 1
 
+    def test_its_manager_has_the_context_too(
+        self, client_profile: mtls.ClientProfile, server: Server, serve_proxy: ServeProxy
+    ) -> None:
+        """For whoever asks it without the adapter."""
+        with contextlib.closing(MTLSAdapter(client_profile)) as adapter:
+            manager = adapter.proxy_manager_for(serve_proxy().url)
+            assert manager.request("GET", server.url, timeout=_DEADLINE).data == b"hello"
+
     @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
     def test_the_environment_names_one(
         self,
@@ -238,16 +246,17 @@ class TestBehindTLS:
         with _through(MTLSAdapter(client_profile, hosts=[*hosts, f"localhost:{tls_proxy.port}"]), tls_proxy) as asking:
             assert asking.get(server.url, timeout=_DEADLINE).text == "hello"
 
-    def test_a_proxy_that_its_profile_does_not_list_is_refused(
-        self, client_profile: mtls.ClientProfile, authority: CertificateAuthority, server: Server, tls_proxy: Proxy
+    def test_a_proxy_that_its_profile_does_not_list_is_refused_before_it_is_looked_up(
+        self, client_profile: mtls.ClientProfile, authority: CertificateAuthority
     ) -> None:
         to_proxy = mtls.TLSProfile.client(truststore=authority.truststore, hosts=["proxy.example"])
-        with (
-            _through(MTLSAdapter(client_profile, proxy=to_proxy), tls_proxy) as asking,
-            pytest.raises(mtls.UsageError, match=r"'localhost' is not listed in hosts=\('proxy\.example',\)"),
-        ):
-            asking.get(server.url, timeout=_DEADLINE)
-        assert tls_proxy.saw_nothing()
+        with requests.Session() as asking:
+            asking.mount("https://", MTLSAdapter(client_profile, proxy=to_proxy))
+            asking.proxies = {"https": "https://nowhere.invalid:8443"}
+            with pytest.raises(
+                mtls.UsageError, match=r"'nowhere\.invalid' is not listed in hosts=\('proxy\.example',\)"
+            ):
+                asking.get("https://api.example/", timeout=_DEADLINE)
 
     @pytest.mark.parametrize(("wanted", "let_in"), [("proxy", True), ("other", False)], ids=["right ID", "wrong ID"])
     def test_a_spiffe_id_takes_the_place_of_its_name(
