@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (".ci", "benchmarks", "docs", "examples", "src", "tests")
-BUILT = {"_build", "__pycache__"}
+BUILT = {"_build", "__pycache__", ".venv", ".pytest_cache"}
 
 HOME_OF_SOMEBODY = re.compile(r"(?<![\w.$}~-])/(?:home|opt|root|work|Users)/[\w.]")
 REGISTRY = re.compile(

@@ -1,0 +1,1 @@
+"""Clients of the ledger: the same conversation with requests and with httpx."""
