@@ -306,6 +306,20 @@ def recorder() -> Iterator[Recorder]:
         yield running
 
 
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    """A proxy in the clear."""
+    with contextlib.closing(Proxy()) as running:
+        yield running
+
+
+@pytest.fixture
+def tls_proxy(server_profile: mtls.ServerProfile) -> Iterator[Proxy]:
+    """A proxy that demands a certificate of the authority."""
+    with contextlib.closing(Proxy(server_profile.ssl_context())) as running:
+        yield running
+
+
 # --- clients ---
 
 
