@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
@@ -11,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
 
 import mtls
 from mtls.integrations.starlette import require_peer
@@ -71,10 +72,14 @@ def test_a_websocket_is_refused_before_it_is_accepted(
 ) -> None:
     app, ran = _service()
     running = serve_asgi(app, server_profile)
-    with connect(running.url("/feed", "wss"), ssl=client_of("billing.example")) as feed:
-        assert feed.recv() == "billing.example"
+
+    async def listen(name: str) -> str | bytes:
+        async with connect(running.url("/feed", "wss"), ssl=client_of(name)) as feed:
+            return await feed.recv()
+
+    assert asyncio.run(listen("billing.example")) == "billing.example"
     with pytest.raises(InvalidStatus) as caught:
-        connect(running.url("/feed", "wss"), ssl=client_of("reports.example"))
+        asyncio.run(listen("reports.example"))
     assert caught.value.response.status_code == 403
     assert ran == ["billing.example"]
 
@@ -153,8 +158,6 @@ def test_an_application_is_tested_without_a_port_by_overriding_the_dependency(au
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://localhost") as client:
             return await client.get("/billing")
-
-    import asyncio
 
     assert asyncio.run(ask()).status_code == 200
     assert ran == ["billing.example"]

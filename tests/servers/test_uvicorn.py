@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import requests
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
 
 import mtls
 from mtls.integrations import uvicorn as integration
@@ -86,9 +86,13 @@ def test_a_websocket_knows_its_caller(
     server_profile: mtls.ServerProfile, serve_asgi: ServeASGI, client_of: ClientOf, http: str, ws: str
 ) -> None:
     running = serve_asgi(who, server_profile, http=getattr(integration, http), ws=getattr(integration, ws))
+
+    async def ask(name: str) -> str | bytes:
+        async with connect(running.url("/", "wss"), ssl=client_of(name)) as connection:
+            return await connection.recv()
+
     for name in ("a.example", "b.example"):
-        with connect(running.url("/", "wss"), ssl=client_of(name)) as connection:
-            assert connection.recv() == name
+        assert asyncio.run(ask(name)) == name
 
 
 @pytest.mark.parametrize("loop", _LOOPS)
