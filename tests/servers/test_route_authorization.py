@@ -11,8 +11,8 @@ from fastapi import Depends, FastAPI, WebSocket
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
-from websockets.exceptions import InvalidStatus
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 import mtls
 from mtls.integrations.starlette import require_peer
