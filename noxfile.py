@@ -1,4 +1,4 @@
-"""Every check has its door here: ``nox -s tests``, ``lint``, ``types``, ``docs``, ``bench``.
+"""Every check has its door here: ``nox -s tests``, ``lint``, ``types``, ``docs``, ``bench``, ``example``, ``compat``.
 
 Rule: a session uses the Python that nox itself runs on, so the same command tests every version (``--python 3.12`` or
 ``--force-python 3.12`` asks for another one); the tests run against the built wheel, never against the source folder.
@@ -18,6 +18,40 @@ nox.options.sessions = ["tests", "lint", "types", "docs"]
 nox.options.error_on_external_run = True
 
 _PROJECT = nox.project.load_toml("pyproject.toml")
+
+_SETS = {
+    "lowest": (
+        "cryptography==45.0.0",
+        "fastapi==0.115.0",
+        "httpx==0.27.0",
+        "requests==2.32.3",
+        "starlette==0.37.2",  # the lowest that this fastapi takes
+        "urllib3==1.26.20",
+        "uvicorn==0.47.0",
+        "websockets==16.1.1",  # the last with websockets.legacy, which this uvicorn imports
+    ),
+    "urllib3-2.0": ("fastapi==0.115.2", "requests==2.32.3", "starlette==0.40.0", "urllib3==2.0.7"),
+    "newest": (),
+}
+"""What ``compat`` installs over the newest of everything."""
+
+_BEYOND = {
+    "lowest": (
+        # urllib3 1.26 does not tell the context the IP address it connects to: that is refused too, in other words
+        "test_every_library.py::TestHosts::test_an_unlisted_host_is_refused_before_a_byte_is_sent[urllib3]",
+        "test_every_library.py::TestHosts::test_a_redirect_to_an_unlisted_host_is_refused[urllib3]",
+        # httpx before 0.28 forgets the context of Proxy() in its AsyncClient: the proxy is not trusted
+        "test_httpx.py::TestEveryClient::test_shows_one_certificate_to_the_proxy_and_another_to_the_server[asyncio-httpx]",
+        # httpx before 0.28 takes a path as verify= without a warning
+        "test_httpx.py::TestTraps::test_a_path_as_verify_makes_a_context_that_shows_no_certificate[httpx]",
+    ),
+    "urllib3-2.0": (
+        # urllib3 2.0 raises a reset at once, before it reads what the server had to say (1.26 and 2.8 read)
+        "test_requests_proxies.py::test_a_late_refusal_comes_through_the_tunnel[POST of 2 MB-https proxy]",
+    ),
+    "newest": (),
+}
+"""The tests in ``tests/clients`` of what these versions cannot do, each seen to fail closed."""
 
 
 def _group(name: str) -> Sequence[str]:
@@ -63,3 +97,29 @@ def bench(session: nox.Session) -> None:
     """Measure what the library costs against plain ``ssl``: ratios, each taken in one run."""
     session.install(".", *_group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def example(session: nox.Session) -> None:
+    """Run the demonstration of ``examples/service`` and its tests, as its README says, from the built wheel."""
+    session.chdir("examples/service")
+    session.install("-r", "requirements-tests.txt")
+    session.run("python", "-m", "service.demo")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("versions", [nox.param(name, id=name) for name in _SETS])
+def compat(session: nox.Session, versions: str) -> None:
+    """Test clients, servers and the example with the lowest and the newest versions of the libraries they are for."""
+    session.install(".", *_group("tests"))
+    if _SETS[versions]:
+        session.install(*_SETS[versions])
+        session.run("python", "-m", "pip", "check")
+    session.run("python", "-m", "pip", "list")
+    chosen = session.posargs or ["tests/clients", "tests/servers"]
+    chosen += [f"--deselect=tests/clients/{test}" for test in _BEYOND[versions]]
+    theirs = "-Wdefault::DeprecationWarning"  # old versions meet what is deprecated since
+    session.run("pytest", "-n", "2", theirs, *chosen)
+    session.chdir("examples/service")
+    session.run("pytest", theirs)
