@@ -316,9 +316,6 @@ class TestHTTP2:
         assert Counter(spoken) == {(False, "HTTP/1.1"): 25, (True, "HTTP/2"): 25}
         assert Counter(both.seen().alpn for _ in range(50)) == {"http/1.1": 25, "h2": 25}
 
-    @pytest.mark.xfail(
-        strict=True, reason="anyio calls wrap_bio of a subclass in a worker thread, and ALPN is kept by thread"
-    )
     @pytest.mark.parametrize("shared", [False, True], ids=["a context each", "one context"])
     def test_two_async_clients_get_the_protocol_that_each_asked_for(
         self,

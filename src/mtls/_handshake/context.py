@@ -13,6 +13,9 @@ from __future__ import annotations
 import _ssl
 import ssl
 import threading
+import weakref
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from mtls._handshake.connection import Connection
@@ -25,7 +28,7 @@ from mtls._model import Role
 from mtls.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from mtls._handshake.generation import Generation, Narrowing
 
@@ -33,6 +36,13 @@ if TYPE_CHECKING:
 _RealSSLContext: type[ssl.SSLContext] = next(kind for kind in ssl.SSLContext.__mro__ if kind.__module__ == "ssl")
 
 _ALPN_LENGTH = 255
+_ALPN: ContextVar[Mapping[weakref.ref[TLSContext], tuple[str, ...]]] = ContextVar(
+    "mtls_alpn", default=MappingProxyType({})
+)
+"""What was asked for in this thread or task. HTTP libraries set the list before each connection, on a context that is
+used by others as well, and anyio then makes the connection in another thread: a context variable follows it there, a
+thread-local would not. (Identities never travel like this: a server's callbacks run in the context of anybody.)
+"""
 _HOSTNAME_PLACE = 2
 """Of ``server_hostname`` behind ``server_side`` in ``ssl.SSLContext.wrap_socket``."""
 
@@ -42,7 +52,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
 
     It may be shared by threads. Whatever would widen trust, drop a check or swap the identity raises
     :class:`SealedContextError`; the same value, a stricter one, and ALPN pass. An ALPN list holds for the connections
-    of the thread that set it; other threads keep the profile's. Give each consumer a context of its own.
+    of the thread or task that set it; others keep the profile's. Give each consumer a context of its own.
     """
 
     _profile: Any
@@ -50,7 +60,6 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
     _rebuild: Callable[[], tuple[Any, Generation]]
     _follower: Follower | None
     _narrowing: Narrowing
-    _request: threading.local
     _traced: bool
     _lock: threading.RLock
     _reloading: bool
@@ -77,7 +86,6 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             _rebuild=rebuild,
             _follower=None if reload is None else Follower(paths, reload),
             _narrowing=(),
-            _request=threading.local(),
             _traced=traced,
             _lock=threading.RLock(),
             _reloading=False,
@@ -239,12 +247,13 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
     # --- ALPN ---
 
     def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
-        """As :meth:`ssl.SSLContext.set_alpn_protocols`, for the connections that this thread makes."""
+        """As :meth:`ssl.SSLContext.set_alpn_protocols`, for the connections of this thread or task."""
         names = tuple(alpn_protocols)
         if not all(isinstance(name, str) and name.isascii() and 0 < len(name) <= _ALPN_LENGTH for name in names):
             text = f"ALPN protocols must be ASCII names of 1 to {_ALPN_LENGTH} characters, not {names!r}"
             raise UsageError(text)
-        self._request.alpn = names
+        alive = {context: asked for context, asked in _ALPN.get().items() if context() is not None}
+        _ALPN.set({**alive, weakref.ref(self): names})
 
     def _set_alpn_protocols(self, protos: bytes) -> None:
         names, rest = [], bytes(protos)
@@ -254,8 +263,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
         self.set_alpn_protocols(names)
 
     def _alpn(self) -> tuple[str, ...]:
-        asked: tuple[str, ...] = getattr(self._request, "alpn", self._generation.settings.alpn)
-        return asked
+        return _ALPN.get().get(weakref.ref(self), self._generation.settings.alpn)
 
     # --- the seal ---
 
