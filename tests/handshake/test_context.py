@@ -135,60 +135,6 @@ def test_an_alpn_list_that_is_none_is_refused(client_profile: mtls.ClientProfile
         client_profile.ssl_context().set_alpn_protocols(names)
 
 
-# --- resumption ---
-
-
-def _resumable(authority: CertificateAuthority, **options: Any) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    client = mtls.TLSProfile.client(truststore=authority.truststore, keystore=authority.client("billing-prod"))
-    server = mtls.TLSProfile.server(keystore=authority.server("localhost"), truststore=authority.truststore, **options)
-    return client.ssl_context(), server.ssl_context()
-
-
-def _resume(client: ssl.SSLContext, server: ssl.SSLContext, session: Any) -> tuple[Any, Any]:
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    near = client.wrap_bio(to_client, to_server, server_hostname="localhost", session=session)
-    far = server.wrap_bio(to_server, to_client, server_side=True)
-    for side in (near, far, near, far):
-        try:
-            side.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    return near, far
-
-
-def test_a_resumed_session_gives_the_same_identity(authority: CertificateAuthority) -> None:
-    client, server = _resumable(authority)
-    near, far = run(client, server)
-    first = mtls.peer_identity(far.tls)
-    _, again = _resume(client, server, near.tls.session)
-    second = mtls.peer_identity(again)
-    assert first is not None
-    assert second is not None
-    assert again.session_reused
-    assert second.resumed
-    assert second.certificate == first.certificate
-    assert second.dns_names == first.dns_names
-
-
-def test_authorization_is_asked_again_for_a_resumed_session(authority: CertificateAuthority) -> None:
-    admitted = [True]
-    client, server = _resumable(authority, authorize=lambda _: admitted[0])
-    near, _ = run(client, server)
-    admitted[0] = False
-    with pytest.raises(mtls.PeerVerificationError) as caught:
-        _resume(client, server, near.tls.session)
-    assert caught.value.failure is mtls.FailureReason.NOT_AUTHORIZED
-
-
-def test_a_session_of_another_context_leads_to_a_full_handshake(authority: CertificateAuthority) -> None:
-    client, server = _resumable(authority)
-    near, _ = run(client, server)
-    elsewhere, _ = _resumable(authority)
-    _, far = _resume(elsewhere, server, near.tls.session)
-    assert not far.session_reused
-    assert mtls.peer_identity(far) is not None
-
-
 # --- reload ---
 
 
@@ -286,6 +232,18 @@ def test_a_reload_that_fails_leaves_the_old_generation_in_service(
         status = each.status()
         assert (status.generation, status.failed_reloads) == (1, 1)
         assert status.last_failure is not None
+
+
+def _resume(client: ssl.SSLContext, server: ssl.SSLContext, session: Any) -> tuple[Any, Any]:
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(to_client, to_server, server_hostname="localhost", session=session)
+    far = server.wrap_bio(to_server, to_client, server_side=True)
+    for side in (near, far, near, far):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    return near, far
 
 
 def test_trust_that_was_taken_away_is_gone_for_old_sessions_too(

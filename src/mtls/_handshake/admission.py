@@ -10,15 +10,16 @@ from __future__ import annotations
 import ipaddress
 import logging
 import ssl
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
 from mtls import _certificate
-from mtls._handshake.hostnames import dns_name_matches
+from mtls._handshake.hostnames import certificate_covers
 from mtls._handshake.peer import PeerIdentity, identity_of
 from mtls._handshake.peer_policy import PeerPolicy
-from mtls._model import EKUPolicy, FailureReason, Revocation, Role
+from mtls._model import EKUPolicy, FailureReason, Role
 from mtls.errors import ChainError
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from mtls._handshake.generation import Settings
 
 _log = logging.getLogger("mtls")
+
+_CRL_CHECK_CHAIN = ssl.VERIFY_CRL_CHECK_CHAIN & ~ssl.VERIFY_CRL_CHECK_LEAF
+_RULE_LENGTH = 300
 
 Refusal = tuple[FailureReason, str, bytes | None]
 
@@ -50,8 +54,8 @@ def refusal(connection: Connection, real: Any, now: datetime) -> Refusal | None:
     leaf = _certificate.der(peer.certificate)
     rules = (
         _resumed_out_of_date(peer, now),
-        _resumed_without_revocation(settings, peer, now),
-        _resumed_elsewhere(settings, peer, connection.server_hostname),
+        _resumed_without_revocation(settings, peer, real.context.verify_flags, now),
+        _resumed_elsewhere(peer, connection.server_hostname if real.context.check_hostname else None),
         _eku(settings, peer),
         _identity(settings, peer),
     )
@@ -74,30 +78,48 @@ def _resumed_out_of_date(peer: PeerIdentity, now: datetime) -> tuple[FailureReas
 
 
 def _resumed_without_revocation(
-    settings: Settings, peer: PeerIdentity, now: datetime
+    settings: Settings, peer: PeerIdentity, flags: int, now: datetime
 ) -> tuple[FailureReason, str] | None:
     """The lists of a generation do not change, but they end: then a full handshake would be refused, too."""
-    if not peer.resumed or settings.revocation is Revocation.OFF or settings.truststore is None:
+    if not peer.resumed or settings.truststore is None or not flags & ssl.VERIFY_CRL_CHECK_LEAF:
         return None
-    judged = peer.chain[:1] if settings.revocation is Revocation.LEAF else peer.chain
-    for issuer in {certificate.issuer for certificate in judged}:
-        lists = [crl for crl in settings.truststore.crls if crl.issuer == issuer]
+    for certificate in peer.chain if flags & _CRL_CHECK_CHAIN else peer.chain[:1]:
+        lists = [crl for crl in settings.truststore.crls if _may_hold(crl, certificate)]
         if lists and all(crl.next_update_utc is not None and crl.next_update_utc < now for crl in lists):
-            text = f"every CRL of {_certificate.name(issuer)} has ended since the session that was resumed had begun"
+            issuer = _certificate.name(certificate.issuer)
+            text = f"every CRL of {issuer} has ended since the session that was resumed had begun"
             return FailureReason.CRL_EXPIRED, text
     return None
 
 
-def _resumed_elsewhere(
-    settings: Settings, peer: PeerIdentity, hostname: str | None
-) -> tuple[FailureReason, str] | None:
+def _may_hold(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:
+    """Whether OpenSSL would look for a certificate in this CRL: issued under the same name and, where both say, by the
+    same key (a CA that was given a new key keeps its name).
+    """
+    if _folded(crl.issuer) != _folded(certificate.issuer):
+        return False
+    keys = _issuing_key(crl), _issuing_key(certificate)
+    return None in keys or keys[0] == keys[1]
+
+
+def _issuing_key(signed: x509.Certificate | x509.CertificateRevocationList) -> bytes | None:
+    identifier = _certificate.extension(signed, x509.AuthorityKeyIdentifier)  # type: ignore[arg-type] # CRLs have them too
+    return None if identifier is None else identifier.key_identifier
+
+
+def _folded(name: x509.Name) -> list[set[tuple[x509.ObjectIdentifier, bytes]]]:
+    """A name as OpenSSL compares it: ASCII case and white space do not count (RFC 5280, 7.1)."""
+    return [{(part.oid, b" ".join(str(part.value).encode().lower().split())) for part in rdn} for rdn in name.rdns]
+
+
+def _resumed_elsewhere(peer: PeerIdentity, hostname: str | None) -> tuple[FailureReason, str] | None:
     """OpenSSL compares no name on a resumed session, and a caller may give the session of another server."""
-    if not peer.resumed or not settings.check_hostname or hostname is None:
+    if not peer.resumed or hostname is None:
         return None
     try:
         wanted = str(ipaddress.ip_address(hostname))
     except ValueError:
-        fits = any(dns_name_matches(hostname, name) for name in peer.dns_names)
+        fits = any(certificate_covers(name, hostname) for name in peer.dns_names)
     else:
         fits = wanted in peer.ip_addresses
     if fits:
@@ -118,20 +140,29 @@ def _eku(settings: Settings, peer: PeerIdentity) -> tuple[FailureReason, str] | 
 
 
 def _identity(settings: Settings, peer: PeerIdentity) -> tuple[FailureReason, str] | None:
-    wanted = settings.server_identity
-    if settings.role is Role.CLIENT and isinstance(wanted, PeerPolicy) and wanted(peer) is not True:
-        return FailureReason.NOT_AUTHORIZED, f"{peer!r} is not {wanted!r}"
-    if settings.authorize is None:
-        return None
-    objection = objection_of(settings.authorize, peer, "authorize=")
-    return None if objection is None else (FailureReason.NOT_AUTHORIZED, objection)
+    asked: list[tuple[str, Callable[[PeerIdentity], bool]]] = []
+    if settings.role is Role.CLIENT and isinstance(settings.server_identity, PeerPolicy):
+        asked.append(("server_identity=", settings.server_identity))
+    if settings.authorize is not None:
+        asked.append(("authorize=", settings.authorize))
+    for called, rule in asked:
+        objection = objection_of(rule, peer, called)
+        if objection is None:
+            continue
+        if isinstance(rule, PeerPolicy):
+            objection += f", only {_certificate.printable(repr(rule), _RULE_LENGTH)}"
+        return FailureReason.NOT_AUTHORIZED, objection
+    return None
 
 
 def objection_of(rule: Callable[[PeerIdentity], bool], peer: PeerIdentity, called: str) -> str | None:
     """Why a rule does not admit a verified peer, ``None`` if it does; ``called`` is the rule's name in the text."""
     try:
-        admitted = rule(peer)
+        admitted: object = rule(peer)
     except Exception as fault:  # noqa: BLE001 - whatever it raises, it did not admit
         _log.exception("%s raised, so the peer is refused", called)
         return f"{called} raised {type(fault).__name__} for {peer!r}"
+    if isinstance(admitted, Coroutine):
+        admitted.close()
+        return f"{called} is an async function, which nothing can wait for here, so it does not admit {peer!r}"
     return None if admitted is True else f"{called} does not admit {peer!r}"

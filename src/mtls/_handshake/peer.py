@@ -13,7 +13,7 @@ from cryptography import x509
 
 from mtls import _certificate
 from mtls._handshake import spiffe
-from mtls._handshake.verified_paths import verified_path
+from mtls._handshake.verified_paths import up_to_anchor, verified_path
 from mtls._model import FailureReason, Finding, Role, Severity
 from mtls.errors import ChainError
 
@@ -26,9 +26,9 @@ class PeerIdentity:
     """The verified peer of one connection. Two are equal if their certificate is the same.
 
     ``certificate`` is its leaf, ``chain`` the path that was verified, leaf first and anchor last. On a ``resumed``
-    connection it is the path of the full handshake, or only the leaf where that was too long ago: OpenSSL does not keep
-    it, so each generation of a context remembers the last 1,024. ``subject`` is for display; it has no common-name
-    accessor on purpose.
+    connection it is the path of the full handshake, or only the leaf where that was forgotten: OpenSSL does not keep
+    it, so each generation of a context remembers the 1,024 that were used last. A rule over ``chain`` asks for what
+    must be in it, never for what must not. ``subject`` is for display; it has no common-name accessor on purpose.
     """
 
     certificate: x509.Certificate
@@ -62,7 +62,7 @@ class PeerIdentity:
 
     @property
     def subject(self) -> str:
-        """The subject (RFC 4514), control characters escaped; for display, not for decisions."""
+        """The subject (RFC 4514), cut at 100 characters, control characters escaped; for display, not for decisions."""
         return _certificate.printable(self.certificate.subject.rfc4514_string())
 
     @property
@@ -99,6 +99,7 @@ def identity_of(connection: Any, paths: VerifiedPaths | None = None) -> PeerIden
     if leaf is None:
         return None
     path = verified_path(connection) or (paths is not None and paths.of(leaf)) or (leaf,)
+    path = up_to_anchor(connection, path)
     readable = [_certificate.parse(encoded) for encoded in path]
     chain = tuple(certificate for certificate in readable if certificate is not None)
     if len(chain) != len(path):

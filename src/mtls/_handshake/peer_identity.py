@@ -31,10 +31,13 @@ def peer_identity(connection: ssl.SSLSocket | ssl.SSLObject | Mapping[str, Any] 
     * an ASGI scope, from a server that runs the protocols of :mod:`mtls.integrations.uvicorn`;
     * a WSGI environ of gunicorn (``sync``, ``gthread``) or werkzeug.
 
-    ``None`` stands for a plain connection, a peer without a certificate or one that was refused, a context that does
-    not verify, and a handshake that has not ended. A resumed connection gives the identity of the first one. Raises
-    :class:`UsageError` for what is none of these, a scope or environ without its connection included, and
-    :class:`ChainError` for a certificate that OpenSSL has accepted and ``cryptography`` cannot read.
+    ``None`` stands for a plain connection, a closed socket, a peer without a certificate or one that was refused, a
+    context that does not verify, and a handshake that has not ended. A resumed connection gives the identity of the
+    first one. Raises :class:`UsageError` for what is none of these, a scope or environ without its connection included,
+    and :class:`ChainError` for a certificate that OpenSSL has accepted and ``cryptography`` cannot read.
+
+    The context may be one of ``ssl`` itself. Whether it verifies is read when you ask: if its ``verify_mode`` was
+    changed after the handshake, nobody can tell.
     """
     extra = getattr(connection, "get_extra_info", None)
     if extra is not None:
@@ -72,9 +75,9 @@ def _of_tls(tls: ssl.SSLSocket | ssl.SSLObject) -> PeerIdentity | None:
 
 def _of_mapping(held: Mapping[str, Any]) -> PeerIdentity | None:
     if "asgi" in held or "extensions" in held:
-        extensions = held.get("extensions") or {}
-        if EXTENSION in extensions:
-            peer: PeerIdentity | None = extensions[EXTENSION]["peer"]
+        told = (held.get("extensions") or {}).get(EXTENSION)
+        peer = told.get("peer", told) if isinstance(told, Mapping) else ...
+        if peer is None or isinstance(peer, PeerIdentity):
             return peer
         text = (
             "this ASGI server does not say who called: run the application with mtls.integrations.uvicorn.run(), or "

@@ -7,13 +7,15 @@ policy that could match nobody is refused when it is written, not found out in p
 from __future__ import annotations
 
 import re
+from itertools import chain, product
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
 from mtls import _certificate
 from mtls._handshake import spiffe
-from mtls._handshake.hostnames import dns_name_matches
+from mtls._handshake.hostnames import LABEL, dns_name_matches
 from mtls.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,10 +25,10 @@ if TYPE_CHECKING:
 
 _SPIFFE = "spiffe://"
 _SPKI_SHA256 = re.compile(r"[0-9a-f]{64}")
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 """A scheme and printable ASCII: all that a URI in a subjectAltName can hold (RFC 5280, 4.2.1.6)."""
 _LONGEST_NAME = 253
+_MOST_CASES = 1000
 
 
 class PeerPolicy:
@@ -49,7 +51,8 @@ class PeerPolicy:
     def dns(cls, *names: str) -> PeerPolicy:
         """A DNS name in the SAN, compared without case. ``*.example`` stands for one whole left-most label.
 
-        An internationalized name is given as certificates hold it, as an A-label (``xn--bcher-kva.example``).
+        A wildcard that the peer presents stands for nothing: only the same rule admits it. An internationalized name is
+        given as certificates hold it, as an A-label (``xn--bcher-kva.example``).
         """
         return cls._of("dns", names, _dns_rule)
 
@@ -60,12 +63,15 @@ class PeerPolicy:
 
     @classmethod
     def spiffe_id(cls, *ids: str) -> PeerPolicy:
-        """The SPIFFE id of an X509-SVID, compared to the letter."""
+        """The SPIFFE id of an X509-SVID (:attr:`PeerIdentity.spiffe_id`), compared to the letter."""
         return cls._of("spiffe_id", ids, _spiffe_rule)
 
     @classmethod
     def trust_domain(cls, *domains: str) -> PeerPolicy:
-        """Any SPIFFE id of a trust domain (``prod.example`` or ``spiffe://prod.example``)."""
+        """Any SPIFFE id of a trust domain (``prod.example`` or ``spiffe://prod.example``).
+
+        Every CA of the truststore may write every id: where it holds those of several domains, add :meth:`issuer`.
+        """
         return cls._of("trust_domain", domains, _domain_rule)
 
     @classmethod
@@ -75,7 +81,11 @@ class PeerPolicy:
 
     @classmethod
     def issuer(cls, *authorities: x509.Certificate) -> PeerPolicy:
-        """One of these CA certificates is in the verified path."""
+        """One of these CA certificates is in the verified path, above the leaf.
+
+        Compared as a whole, not by name or key: a CA that was issued anew or cross-signed is another certificate. A
+        leaf that the truststore pins has nobody above it.
+        """
         return cls._of("issuer", authorities, _issuer_rule)
 
     @classmethod
@@ -86,10 +96,11 @@ class PeerPolicy:
     @classmethod
     def all_of(cls, *policies: PeerPolicy) -> PeerPolicy:
         """Every one of these policies admits the peer."""
-        if all(isinstance(policy, PeerPolicy) for policy in policies) and not _possible(policies):
-            text = f"PeerPolicy.all_of{policies!r} could match nobody: no peer is all of this; any_of() takes either"
+        combined = cls._combine("all_of", policies)
+        if not _possible(combined):
+            text = f"{combined!r} could match nobody: no peer is all of this; any_of() admits who is one of them"
             raise UsageError(text)
-        return cls._combine("all_of", policies)
+        return combined
 
     @classmethod
     def _of(cls, kind: str, values: tuple[Any, ...], rule: Callable[[Any], str]) -> PeerPolicy:
@@ -100,9 +111,17 @@ class PeerPolicy:
 
     @classmethod
     def _combine(cls, kind: str, policies: tuple[PeerPolicy, ...]) -> PeerPolicy:
-        if not policies or not all(isinstance(policy, PeerPolicy) for policy in policies):
-            text = f"PeerPolicy.{kind}() takes one or more policies; without any it could match nothing or everything"
+        if not policies:
+            whom = "nobody" if kind == "any_of" else "everybody"
+            text = f"PeerPolicy.{kind}() needs at least one policy: without any it would admit {whom}"
             raise UsageError(text)
+        for policy in policies:
+            if not isinstance(policy, PeerPolicy):
+                text = (
+                    f"PeerPolicy.{kind}() takes policies, one by one, and not {type(policy).__name__}: write *policies "
+                    "for a list of them; for a function of your own, write one that calls the policies, too"
+                )
+                raise UsageError(text)
         return cls._make(kind, (), policies)
 
     @classmethod
@@ -120,7 +139,8 @@ class PeerPolicy:
             case "all_of":
                 return all(part(peer) for part in self._parts)
             case "dns":
-                return any(dns_name_matches(name, rule) for name in peer.dns_names for rule in self._values)
+                names = [name for name in peer.dns_names if not name.endswith(".")]  # no certificate may hold that form
+                return any(dns_name_matches(name, rule) for name in names for rule in self._values)
             case "uri":
                 return any(uri in self._values for uri in peer.uris)
             case "spiffe_id":
@@ -135,6 +155,9 @@ class PeerPolicy:
     def __setattr__(self, name: str, value: object) -> None:
         text = "a PeerPolicy cannot be changed"
         raise AttributeError(text)
+
+    def __delattr__(self, name: str) -> None:
+        self.__setattr__(name, None)
 
     def _key(self) -> tuple[object, ...]:
         return self._kind, frozenset(self._values), frozenset(self._parts)
@@ -153,31 +176,44 @@ class PeerPolicy:
         return PeerPolicy._make, (self._kind, self._values, self._parts)
 
 
-def _possible(policies: Iterable[PeerPolicy]) -> bool:
+def _possible(policy: PeerPolicy) -> bool:
+    """Whether any peer could be admitted; where there are too many cases to look at, yes."""
+    return _count(policy) > _MOST_CASES or any(map(_consistent, _cases(policy)))
+
+
+def _cases(policy: PeerPolicy) -> Iterable[tuple[PeerPolicy, ...]]:
+    """The rules that have to hold together, for each way to be admitted."""
+    if policy._kind == "any_of":
+        return chain.from_iterable(map(_cases, policy._parts))
+    if policy._kind == "all_of":
+        return (tuple(chain(*case)) for case in product(*map(_cases, policy._parts)))
+    return [(policy,)]
+
+
+def _count(policy: PeerPolicy) -> int:
+    counts = [_count(part) for part in policy._parts] or [1]
+    return prod(counts) if policy._kind == "all_of" else sum(counts)
+
+
+def _consistent(rules: tuple[PeerPolicy, ...]) -> bool:
     """Whether one peer can be all of this: it has one key and at most one SPIFFE id, which is then its only URI."""
-    rules = list(_flat(policies))
 
     def common(kind: str) -> set[str] | None:
         found = [set(rule._values) for rule in rules if rule._kind == kind]
         return set.intersection(*found) if found else None
 
     keys, ids, domains, uris = map(common, ("spki", "spiffe_id", "trust_domain", "uri"))
-    if keys == set() or ids == set() or domains == set():
+    if keys == set() or domains == set():
         return False
-    if (ids is None and domains is None) or (ids is None and uris is None):
+    if ids is None and (domains is None or uris is None):
         return True
-    named = ids if ids is not None else uris or set()
+    named = (uris or set()) if ids is None else ids
     return any(
-        (uris is None or one in uris) and (domains is None or spiffe.trust_domain(one) in domains) for one in named
+        spiffe.is_workload(one)
+        and (uris is None or one in uris)
+        and (domains is None or spiffe.trust_domain(one) in domains)
+        for one in named
     )
-
-
-def _flat(policies: Iterable[PeerPolicy]) -> Iterable[PeerPolicy]:
-    for policy in policies:
-        if policy._kind == "all_of":
-            yield from _flat(policy._parts)
-        else:
-            yield policy
 
 
 def _text(value: object, what: str) -> str:
@@ -188,13 +224,15 @@ def _text(value: object, what: str) -> str:
 
 
 def _dns_rule(value: object) -> str:
-    name = _text(value, "DNS name").rstrip(".").lower()
+    name = _text(value, "DNS name").removesuffix(".")
+    if not name.isascii():
+        text = f"{value!r}: certificates hold internationalized names as A-labels, so give it in the form 'xn--…'"
+        raise UsageError(text)
+    name = name.lower()
     labels = name.removeprefix("*.").split(".")
     if "*" in name.removeprefix("*."):
         text = f"{value!r}: a wildcard stands for the whole left-most label only, as in '*.partner.example'"
-    elif not name.isascii():
-        text = f"{value!r}: certificates hold internationalized names as A-labels, so give it in the form 'xn--…'"
-    elif not all(map(_LABEL.fullmatch, labels)) or len(name) > _LONGEST_NAME:
+    elif not all(map(LABEL.fullmatch, labels)) or len(name) > _LONGEST_NAME:
         text = f"{value!r} is no DNS name, so it could match nobody: give a host such as 'billing.example'"
     elif labels[-1].isdecimal():
         text = f"{value!r} looks like an IP address, which is no DNS name: test peer.ip_addresses in a function"
@@ -223,9 +261,9 @@ def _spiffe_rule(value: object) -> str:
 
 
 def _domain_rule(value: object) -> str:
-    bare = _text(value, "trust domain").removeprefix(_SPIFFE).rstrip("/").lower()
-    if spiffe.trust_domain(_SPIFFE + bare) == bare:
-        return bare
+    bare = _text(value, "trust domain").removeprefix(_SPIFFE).removesuffix("/")
+    if bare.isascii() and spiffe.trust_domain(_SPIFFE + bare.lower()) == bare.lower():
+        return bare.lower()
     text = (
         f"{value!r} is no trust domain, so it could match nobody: it must look like 'prod.example'; "
         "to name one workload use PeerPolicy.spiffe_id(...)"

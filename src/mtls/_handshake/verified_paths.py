@@ -16,25 +16,45 @@ _MOST = 1024
 
 
 class VerifiedPaths:
-    """The most recent verified paths of one generation, by leaf (all DER)."""
+    """The verified paths of one generation that were used last, by leaf (all DER)."""
 
     def __init__(self) -> None:
         self._paths: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may make a connection while the lock is held
 
     def remember(self, path: tuple[bytes, ...]) -> None:
-        """Keep a path, leaf first; the one that was not seen for longest goes when there are too many."""
+        """Keep a path, leaf first; the one that was not used for longest goes when there are too many."""
         with self._lock:
+            self._paths.pop(path[0], None)
             self._paths[path[0]] = path
-            self._paths.move_to_end(path[0])
-            if len(self._paths) > _MOST:
+            while len(self._paths) > _MOST:
                 self._paths.popitem(last=False)
 
     def of(self, leaf: bytes) -> tuple[bytes, ...] | None:
-        """The path of this leaf, ``None`` where it is not known."""
-        return self._paths.get(leaf)
+        """The path of this leaf, ``None`` where it is not known.
+
+        To ask is to use it: in TLS 1.3 a session that is resumed begins anew, so a client may never come back for a
+        full handshake.
+        """
+        with self._lock:
+            path = self._paths.pop(leaf, None)
+            if path is not None:
+                self._paths[leaf] = path
+            return path
 
 
 def verified_path(connection: Any) -> tuple[bytes, ...]:
     """The path that OpenSSL verified on a C-level connection (DER, leaf first); empty on a resumed one."""
     return tuple(entry.public_bytes(_ssl.ENCODING_DER) for entry in connection.get_verified_chain() or ())
+
+
+def up_to_anchor(connection: Any, path: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The part of a verified path that the truststore vouches for.
+
+    Behind a pinned leaf OpenSSL puts whatever CAs the peer sent; they may be of its own making, with the name and the
+    key of the real ones. ``get_ca_certs`` lists all anchors but such leaves.
+    """
+    if len(path) == 1:
+        return path
+    anchors = set(connection.context.get_ca_certs(True))
+    return path[: 1 + max((place for place, entry in enumerate(path) if entry in anchors), default=0)]
