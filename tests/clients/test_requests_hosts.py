@@ -221,7 +221,7 @@ class TestPlainHTTP:
     @pytest.mark.parametrize("url", ["http://localhost/", "HTTP://localhost:443/"])
     def test_is_refused_by_a_session(self, refused: Refused, client_profile: mtls.ClientProfile, url: str) -> None:
         told = refused(session(client_profile, "localhost"), url)
-        assert told == "http:// has no TLS, so nothing was sent to 'localhost': use https://"
+        assert told == "http:// has no TLS, so nothing was sent: use https://"
 
     def test_is_refused_by_an_adapter(self, refused: Refused, client_profile: mtls.ClientProfile) -> None:
         refused(_mounted(MTLSAdapter(client_profile), "http://localhost/"), "http://localhost/")

