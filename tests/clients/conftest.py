@@ -114,11 +114,15 @@ class _Listener:
 
 
 class Server(_Listener):
-    """Answers ``hello``, or the redirect that a path ``/to/<url>`` asks for; notes each request and each refusal."""
+    """Answers ``hello``, or the redirect that a path ``/to/<url>`` asks for; notes each request and each refusal.
+
+    The answer to ``/half`` ends when ``rest`` is set.
+    """
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
         self._outcomes: queue.Queue[Seen | OSError] = queue.Queue()
+        self.rest = threading.Event()
         super().__init__()
         self.url = f"https://localhost:{self.port}/"
 
@@ -136,6 +140,11 @@ class Server(_Listener):
         """Whether no request came that was not asked for; there is no later one, for this closes the server."""
         self.close()
         return not any(isinstance(outcome, Seen) for outcome in self._outcomes.queue)
+
+    def heard_nothing_more(self) -> bool:
+        """The same, and no connection failed that was not asked for."""
+        self.close()
+        return self._outcomes.empty()
 
     def _serve(self, connection: socket.socket) -> None:
         try:
@@ -160,7 +169,12 @@ class Server(_Listener):
                 self._serve_websocket(tls, head)
                 return
             to = _target(path)
-            tls.sendall(_FOUND.format(to).encode() if to else _OK)
+            answer = _FOUND.format(to).encode() if to else _OK
+            if path == "/half":
+                tls.sendall(answer[:-2])
+                self.rest.wait(DEADLINE)
+                answer = answer[-2:]
+            tls.sendall(answer)
 
     def _serve_websocket(self, tls: ssl.SSLSocket, head: bytes) -> None:
         protocol = ServerProtocol()
@@ -172,9 +186,11 @@ class Server(_Listener):
             return
         protocol.send_response(protocol.accept(request))
         protocol.send_text(b"hello")
+        tls.sendall(b"".join(protocol.data_to_send()))
+        if request.path == "/half":
+            self.rest.wait(DEADLINE)
         protocol.send_close()
-        for data in protocol.data_to_send():
-            tls.sendall(data)
+        tls.sendall(b"".join(protocol.data_to_send()))
         tls.recv(65536)  # its close frame; a client waits until the server ends the connection
 
     def _serve_http2(self, tls: ssl.SSLSocket) -> None:
