@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import httpx2
 import pytest
+import trio
 import uvloop
 
 import mtls
@@ -90,7 +91,7 @@ class Get:
 
     def __call__(self, url: str, **options: Any) -> Any:
         if self.loop == "trio":
-            return pytest.importorskip("trio").run(self._ask, url, options)
+            return trio.run(self._ask, url, options)
         if self.loop == "asyncio":
             return asyncio.run(self._ask(url, options))
         with self.library.Client(**options) as client:

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -209,12 +210,26 @@ def _wait_for(process: subprocess.Popen[str], said: str, times: int = 1) -> None
     pytest.fail("".join(seen))
 
 
+def _wait_until_listening(url: str) -> None:
+    """A worker says that it has started just before it listens."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", httpx.URL(url).port or 0)).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        else:
+            return
+
+
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_every_worker_makes_its_own_context_and_knows_its_callers(
     tmp_path: Path, authority: CertificateAuthority, client_of: ClientOf, loop: str
 ) -> None:
     with _service(tmp_path, authority, f"'workers': 2, 'loop': {loop!r}") as (process, url):
         _wait_for(process, "Started server process", times=2)
+        _wait_until_listening(url)
         workers: Counter[str] = Counter()
         for number in range(60):
             name = f"user-{number % 5}.example"
