@@ -288,17 +288,24 @@ def _join(near: socket.socket, far: socket.socket) -> None:
 
 
 class Serve(Protocol):
-    """Starts a server on a profile; it is stopped at the end of the test."""
+    """Starts a server on a profile; it is stopped at the end of the test.
 
-    def __call__(self, profile: mtls.ServerProfile) -> Server: ...
+    Without ``tickets`` a client that reads in one thread and writes in another, which ``ssl`` is not made for
+    (python/cpython#143756), has nothing to read while it writes its request: it would hang once in a thousand times.
+    """
+
+    def __call__(self, profile: mtls.ServerProfile, *, tickets: bool = True) -> Server: ...
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     with contextlib.ExitStack() as running:
 
-        def start(profile: mtls.ServerProfile) -> Server:
-            return running.enter_context(contextlib.closing(Server(profile.ssl_context())))
+        def start(profile: mtls.ServerProfile, *, tickets: bool = True) -> Server:
+            context = profile.ssl_context()
+            if not tickets:
+                context.num_tickets = 0
+            return running.enter_context(contextlib.closing(Server(context)))
 
         yield start
 

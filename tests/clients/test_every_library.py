@@ -129,6 +129,8 @@ class Library:
     tells_late_refusals: bool = False
     """Whether ``mtls.explain`` finds every refusal that comes after the handshake, or the library loses some."""
     follows_redirects: bool = True
+    reads_in_a_thread: bool = False
+    """Whether it reads in one thread and writes in another, see ``Serve``."""
 
 
 _WEBSOCKET_ERRORS = (OSError, websockets.exceptions.WebSocketException)
@@ -142,7 +144,7 @@ _LIBRARIES = {
     "urllib.request": Library(
         _with_urllib_request, (mtls.HandshakeError, urllib.error.URLError), tells_late_refusals=True
     ),
-    "websockets": Library(_with_websockets, _WEBSOCKET_ERRORS, follows_redirects=False),
+    "websockets": Library(_with_websockets, _WEBSOCKET_ERRORS, follows_redirects=False, reads_in_a_thread=True),
 }
 for _name, _loop in (("asyncio", None), ("uvloop", uvloop.new_event_loop)):
     _LIBRARIES |= {
@@ -164,11 +166,17 @@ for _name, _loop in (("asyncio", None), ("uvloop", uvloop.new_event_loop)):
 
 
 _FOLLOWING = [name for name, library in _LIBRARIES.items() if library.follows_redirects]
+_IN_ONE_THREAD = [name for name, library in _LIBRARIES.items() if not library.reads_in_a_thread]
 
 
 @pytest.fixture(params=list(_LIBRARIES))
 def library(request: pytest.FixtureRequest) -> Library:
     return _LIBRARIES[request.param]
+
+
+@pytest.fixture
+def server(serve: Serve, server_profile: mtls.ServerProfile, library: Library) -> Server:
+    return serve(server_profile, tickets=not library.reads_in_a_thread)
 
 
 # --- what holds ---
@@ -217,6 +225,7 @@ def test_a_refusal_in_the_handshake_is_named(
     assert placed(outcome) == refused.server_says
 
 
+@pytest.mark.parametrize("library", _IN_ONE_THREAD, indirect=True)
 def test_a_refusal_after_the_handshake_is_named_or_nothing_is_claimed(
     library: Library, server: Server, refused: Refused, context_of: ContextOf, placed: Placed
 ) -> None:
@@ -239,8 +248,9 @@ class TestSpiffe:
     """``server_identity=`` takes the place of the host name check."""
 
     @pytest.fixture
-    def api(self, serve: Serve, authority: CertificateAuthority) -> Server:
-        return serve(mtls.TLSProfile.server(keystore=authority.server(_ID), truststore=authority.truststore))
+    def api(self, serve: Serve, authority: CertificateAuthority, library: Library) -> Server:
+        profile = mtls.TLSProfile.server(keystore=authority.server(_ID), truststore=authority.truststore)
+        return serve(profile, tickets=not library.reads_in_a_thread)
 
     def _profile(self, authority: CertificateAuthority, identity: str) -> mtls.ClientProfile:
         return mtls.TLSProfile.client(

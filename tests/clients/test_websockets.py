@@ -9,7 +9,7 @@ import pytest
 import uvloop
 from websockets.asyncio.client import connect as connect_async
 from websockets.client import process_exception
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidMessage
 from websockets.sync.client import connect
 
 import mtls
@@ -18,9 +18,15 @@ from mtls import TLSVersion
 if TYPE_CHECKING:
     import ssl
 
-    from tests.clients.conftest import ContextOf, Placed, Proxy, Refused, Server
+    from tests.clients.conftest import ContextOf, Placed, Proxy, Refused, Serve, Server
 
 _LOOPS = {"asyncio": None, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+def server(serve: Serve, server_profile: mtls.ServerProfile) -> Server:
+    """The sync client reads in a thread of its own, see ``Serve``."""
+    return serve(server_profile, tickets=False)
 
 
 @pytest.fixture(params=["sync", "asyncio", "uvloop"])
@@ -89,12 +95,14 @@ class TestConnect:
             who_answers(server, context_of(refused.profile(TLSVersion.TLSv1_2)))
         assert placed(caught.value) == refused.told
 
+    @pytest.mark.parametrize("who_answers", list(_LOOPS), indirect=True)
     def test_hides_a_late_refusal_in_an_error_of_its_own(
-        self, who_answers: Any, server: Server, refused: Refused, context_of: ContextOf
+        self, who_answers: Any, server: Server, refused: Refused, context_of: ContextOf, placed: Placed
     ) -> None:
-        """Our error is at most its cause: ``tests/clients/test_every_library.py``."""
-        with pytest.raises(WebSocketException):
+        """It keeps the cause for itself, so that a refusal looks like a server that went away."""
+        with pytest.raises(InvalidMessage) as caught:
             who_answers(server, context_of(refused.profile(TLSVersion.TLSv1_3)))
+        assert placed(caught.value) in {None, refused.told}
 
 
 class TestReconnection:
