@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from mtls._handshake.peer import PeerIdentity
 
-    App = Callable[[Any, Any, Any], Awaitable[None]]
 
 _log = logging.getLogger("mtls")
 
@@ -58,7 +57,9 @@ class PeerExtension(TypedDict):
     """The verified client, ``None`` where nobody was verified."""
 
 
-def with_identity(app: App, transport: Any) -> App:
+def with_identity(
+    app: Callable[[Any, Any, Any], Awaitable[None]], transport: Any
+) -> Callable[[Any, Any, Any], Awaitable[None]]:
     """``app`` for the requests of one connection: their scopes get :func:`extensions`.
 
     ``transport`` is the asyncio transport of the connection, after its handshake.

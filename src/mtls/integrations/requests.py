@@ -50,7 +50,7 @@ _FRAMES = 12
 
 
 def session(profile: ClientProfile | TLSContext, *hosts: str) -> requests.Session:
-    """A :class:`requests.Session` that makes TLS connections on this profile, and no other connections.
+    """A ``requests.Session`` that makes TLS connections on this profile, and no other connections.
 
     ``hosts`` are the only hosts it connects to, written as for :class:`MTLSAdapter`; none given: those of the profile's
     ``hosts=``, or every host that the truststore vouches for. Another host and any ``http://`` URL, typed or redirected

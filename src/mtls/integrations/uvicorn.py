@@ -66,7 +66,7 @@ def run(
     context_reload: Reload | None = None,
     **options: Any,
 ) -> None:
-    """Run ``app`` as :func:`uvicorn.run` does, over the TLS of ``profile``, until it is stopped.
+    """Run ``app`` as ``uvicorn.run`` does, over the TLS of ``profile``, until it is stopped.
 
     ``profile`` is a server profile. With ``workers`` or uvicorn's own ``reload`` (of the code) each process makes its
     own, because a key is never sent to another process: give an import string (``"service.tls:profile"``) or a function
