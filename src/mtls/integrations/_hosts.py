@@ -5,9 +5,10 @@ Rule: an entry means what its library will make of it in a URL; what could mean 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mtls._handshake.hostnames import dns_name_matches
 from mtls._options import host_names
@@ -41,14 +42,21 @@ class HostRule(NamedTuple):
 
 def host_rules(hosts: object) -> tuple[HostRule, ...]:
     """The entries as rules. Raises :class:`UsageError` for what is no host name, no address and no list of them."""
-    entries = [_split(entry) for entry in hosts] if isinstance(hosts, (list, tuple)) else None
-    names = host_names(hosts if entries is None else [name for name, _ in entries], "hosts")
-    return tuple(HostRule(name, port, _address(name)) for name, (_, port) in zip(names, entries or (), strict=True))
+    if isinstance(hosts, (list, tuple)) and all(isinstance(entry, str) for entry in hosts):
+        return _read(tuple(hosts))
+    return _read(host_names(hosts, "hosts"))  # which says what is wrong with them
 
 
-def _split(entry: Any) -> tuple[Any, int | None]:
+@functools.lru_cache(maxsize=64)  # who makes a session for each request gives the same names again
+def _read(entries: tuple[str, ...]) -> tuple[HostRule, ...]:
+    parts = [_split(entry) for entry in entries]
+    names = host_names([name for name, _ in parts], "hosts")
+    return tuple(HostRule(name, port, _address(name)) for name, (_, port) in zip(names, parts, strict=True))
+
+
+def _split(entry: str) -> tuple[str, int | None]:
     """Name and port of an entry; what is neither is left for ``host_names`` to refuse."""
-    found = _ENTRY.fullmatch(entry) if isinstance(entry, str) else None
+    found = _ENTRY.fullmatch(entry)
     if found is None:
         return entry, None
     port = None if found["port"] is None else int(found["port"])
