@@ -285,10 +285,14 @@ class TestMount:
 
     def test_without_a_session_there_is_no_prefix(self, client_profile: mtls.ClientProfile, server: Server) -> None:
         request = requests.Request("GET", server.url).prepare()
-        with contextlib.closing(MTLSAdapter(client_profile)) as adapter:
-            assert adapter.send(request, timeout=_DEADLINE).text == "hello"
-            answers: list[requests.Response] = []
-            thread = threading.Thread(target=lambda: answers.append(adapter.send(request, timeout=_DEADLINE)))
-            thread.start()  # its stack ends before anybody has looked far
-            thread.join(_DEADLINE)
-        assert [answer.text for answer in answers] == ["hello"]
+        answers: list[str] = []
+
+        def send() -> None:
+            with contextlib.closing(MTLSAdapter(client_profile)) as adapter:
+                answers.append(adapter.send(request, timeout=_DEADLINE).text)
+
+        send()
+        thread = threading.Thread(target=send)  # whose stack ends before anybody has looked far
+        thread.start()
+        thread.join(_DEADLINE)
+        assert answers == ["hello", "hello"]
