@@ -50,7 +50,6 @@ _BEYOND = {
         # httpx before 0.28 forgets the context of Proxy() in its AsyncClient: the proxy is not trusted
         "test_httpx.py::TestEveryClient::test_shows_one_certificate_to_the_proxy_and_another_to_the_server[asyncio-httpx]",
         "test_httpx.py::TestEveryClient::test_shows_one_certificate_to_the_proxy_and_another_to_the_server[trio-httpx]",
-        "test_httpx.py::TestEveryClient::test_shows_one_certificate_to_the_proxy_and_another_to_the_server[trio-httpx]",
         # httpx before 0.28 takes a path as verify= without a warning
         "test_httpx.py::TestTraps::test_a_path_as_verify_makes_a_context_that_shows_no_certificate[httpx]",
     ),
