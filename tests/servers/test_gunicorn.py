@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -262,6 +263,28 @@ def test_a_renewed_certificate_is_served_by_every_process_without_a_restart(
         renewed = authority.server("localhost", serial_number=serial)
         authority.save_keystore(renewed, gunicorn.folder / "secrets", existing=mtls.Existing.REPLACE)
         assert {served() for _ in range(20)} == {serial}
+
+
+def test_a_session_is_resumed_in_the_process_that_it_began_in_and_in_no_other(
+    gunicorn: Gunicorn, client_of: ClientOf
+) -> None:
+    context = client_of("billing.example")
+
+    def ask(session: ssl.SSLSession | None) -> tuple[Any, ssl.SSLSession | None]:
+        with contextlib.closing(gunicorn.connection(context)) as connection:
+            plain = socket.create_connection(("127.0.0.1", gunicorn.port), _DEADLINE)
+            tls = connection.sock = context.wrap_socket(plain, server_hostname="localhost", session=session)
+            connection.request("GET", "/", headers={"Connection": "close"})
+            with connection.getresponse() as answer:
+                begun = tls.session  # it goes with the socket, when the answer is read
+                return json.loads(answer.read()), begun
+
+    first, session = ask(None)
+    assert not first["resumed"]
+    answers = [ask(session)[0] for _ in range(20)]
+    assert {answer["name"] for answer in answers} == {"billing.example"}
+    assert [answer["resumed"] for answer in answers] == [answer["process"] == first["process"] for answer in answers]
+    assert any(answer["resumed"] for answer in answers)
 
 
 def test_the_headers_of_a_verified_client_do_not_make_it_somebody_else(gunicorn: Gunicorn, client_of: ClientOf) -> None:
