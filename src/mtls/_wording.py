@@ -84,7 +84,7 @@ _TO_PEER = {
 }
 
 _TO_BOTH = {
-    _F.NOT_TLS: "Check host and port: a plain HTTP server, or a proxy in between, answers like this.",
+    _F.NOT_TLS: "Check host and port: one side speaks plain HTTP or something else, or a proxy in between does.",
     _F.PROTOCOL_VERSION: "Compare the versions of both policies; TLS 1.2 and 1.3 are the usual ones.",
     _F.NO_SHARED_CIPHER: "Compare the cipher lists of both policies, and the key types they need (RSA or ECDSA).",
     _F.NO_SHARED_GROUP: "Let both sides allow X25519 or P-256.",

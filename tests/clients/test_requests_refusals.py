@@ -18,7 +18,7 @@ import pytest
 import requests
 
 import mtls
-from mtls.integrations.requests import session
+from mtls.integrations.requests import MTLSAdapter, session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,3 +105,20 @@ def test_a_hundred_of_a_hundred_refused_requests_hear_why(refusing: _Refusing, c
             heard[found.step, found.side, found.failure, found.alert, found.evidence, found.tls_version] += 1
             assert refusing.said() == case.server_says
     assert heard == {(case.step, "peer", case.alert, case.alert, "observed", "TLS 1.3"): 100}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_refused_request_is_not_sent_again_however_many_retries_are_asked_for(
+    refusing: _Refusing, bare_client_profile: mtls.ClientProfile, method: str
+) -> None:
+    """urllib3 counts a TLS failure as "other", which ignores the method."""
+    with requests.Session() as client:
+        client.mount("https://", MTLSAdapter(bare_client_profile, max_retries=3))
+        with pytest.raises(requests.RequestException) as caught:
+            client.request(method, refusing.url, data=b"once")
+    told = mtls.explain(caught.value)
+    assert isinstance(told, mtls.HandshakeError)
+    assert told.step == 5
+    assert refusing.said() == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+    with pytest.raises(queue.Empty):
+        refusing._said.get_nowait()

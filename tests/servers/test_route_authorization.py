@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, WebSocket
+from fastapi.exceptions import FastAPIError
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -138,6 +139,40 @@ def test_only_true_admits_and_an_exception_refuses(
 def test_a_policy_that_is_none_is_refused_when_the_route_is_written() -> None:
     with pytest.raises(mtls.UsageError, match=r"require_peer\(\) takes a PeerPolicy or a function .*, not str"):
         require_peer("billing.example")  # type: ignore[arg-type] # that is the point
+
+
+def test_the_dependency_that_was_not_called_is_refused_when_the_route_is_written() -> None:
+    """FastAPI would call it by itself, and hand the handler a function in place of a peer."""
+    app = FastAPI()
+    with pytest.raises(FastAPIError):
+
+        @app.get("/")
+        def annotated(peer: Annotated[mtls.PeerIdentity, Depends(require_peer)]) -> str:
+            return str(peer)
+
+    with pytest.raises(FastAPIError):
+
+        @app.get("/", dependencies=[Depends(require_peer)])
+        def listed() -> str:
+            return "reached"
+
+
+def test_what_a_client_writes_into_its_path_does_not_reach_the_terminal(
+    server_profile: mtls.ServerProfile, serve_asgi: ServeASGI, client_of: ClientOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = FastAPI(dependencies=[Depends(billing)])
+
+    @app.get("/{path:path}")
+    def anything(path: str) -> str:
+        return path
+
+    running = serve_asgi(app, server_profile)
+    with httpx.Client(verify=client_of("reports.example")) as client:
+        assert client.get(running.url("/%1b[31mred%e2%80%a8" + "x" * 5000)).status_code == 403
+    [message] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert message.isprintable()
+    assert len(message) < 300
+    assert r"\x1b[31mred\u2028xxx" in message
 
 
 def test_under_another_server_a_request_fails_instead_of_passing(

@@ -103,6 +103,13 @@ def test_a_profile_of_the_wrong_kind_is_refused(client_profile: mtls.ClientProfi
         integration.run(never, "no_such_module:profile")
 
 
+def test_a_profile_that_no_process_could_find_again_is_refused_before_anything_starts(
+    server_profile: mtls.ServerProfile,
+) -> None:
+    with pytest.raises(mtls.UsageError, match=r"each process finds .* again by its name, and it cannot"):
+        integration.run("service:app", lambda: server_profile, workers=2)
+
+
 def test_a_factory_with_a_key_in_it_is_not_pickled(server_profile: mtls.ServerProfile) -> None:
     with pytest.raises(mtls.UsageError, match="a profile holds a private key"):
         pickle.dumps(integration.ssl_context_factory(server_profile))
@@ -135,6 +142,14 @@ def test_a_context_that_lets_in_a_client_without_a_certificate_does_not_pass(
     [finding] = caught.value.report.errors
     assert (finding.step, finding.failure) == (5, "certificate_required")
     assert finding.message.endswith("so it was not started: a client without a certificate is let in")
+
+
+def test_what_is_refused_in_the_self_test_is_not_logged_as_a_failure(
+    server_profile: mtls.ServerProfile, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "mtls")
+    self_test(server_profile.ssl_context())
+    assert caplog.records == []
 
 
 def test_a_context_that_trusts_a_stranger_does_not_pass(

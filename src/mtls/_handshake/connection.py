@@ -39,7 +39,7 @@ class Connection:
     ``real`` below is always the C-level ``_ssl._SSLSocket``, which still answers after a failure.
     """
 
-    __slots__ = ("address", "context", "memory", "paths", "server_hostname", "settings", "trace")
+    __slots__ = ("address", "context", "logs", "memory", "paths", "server_hostname", "settings", "trace")
 
     def __init__(self, context: Any, settings: Settings, paths: VerifiedPaths, server_hostname: str | None) -> None:
         self.context = context
@@ -48,6 +48,7 @@ class Connection:
         self.server_hostname = server_hostname
         self.address: str | None = None
         self.trace: Trace | None = None
+        self.logs = True
         self.memory: tuple[ssl.MemoryBIO, ssl.MemoryBIO] | None = None
         """What an object reads from and writes to; a socket has none."""
 

@@ -30,8 +30,12 @@ if TYPE_CHECKING:
     from mtls._handshake.connection import Connection
 
 _log = logging.getLogger("mtls")
-_LINGERS = 16 * 1024 * 1024
-"""How many bytes of a refused client are thrown away before the connection is cut."""
+_LINGERS = 5
+"""For how many seconds a refused client may stay to hear why."""
+_THROWS_AWAY = 16 * 1024 * 1024
+"""How many bytes it may send meanwhile."""
+_FRAMES = 8
+"""How far up the stack the protocol of asyncio is looked for: it is the fourth."""
 NOT_YET = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -84,7 +88,7 @@ class Unfinished(_StandIn):
                 if error is None:
                     raise
                 error.__cause__ = cause
-                if self._connection.settings.role is Role.SERVER:
+                if self._connection.settings.role is Role.SERVER and self._connection.logs:
                     _log.info("%s", error)  # asyncio and most servers say nothing of a client that did not get in
                 self._refused(error, cause)
                 raise error
@@ -148,22 +152,25 @@ class Refused(_StandIn):
 class LastWord(Refused):
     """A refused client of a server in an event loop, which must still hear why.
 
-    When a handshake fails, asyncio and uvloop drop the connection and what OpenSSL had to say (the alert) with it. Told
-    to wait for more they send it first. What the client was sending meanwhile is thrown away, because a connection that
-    is closed with data unread ends in a reset, which can overtake the alert (RFC 9112, 9.6). It is over when the client
-    closes, when it has sent too much, or when the loop's time for a handshake has run out. A client does not do this:
-    its caller waits for the error.
+    When a handshake fails, asyncio, uvloop and trio drop the connection and what OpenSSL had to say (the alert) with
+    it. Told to wait for more they send it first. What the client was sending meanwhile is thrown away, because a
+    connection that is closed with data unread ends in a reset, which can overtake the alert (RFC 9112, 9.6). It is over
+    when the client closes, when it has sent too much, after ``_LINGERS`` seconds in asyncio, or when the loop's time
+    for a handshake has run out. A client does not do this: its caller waits for the error.
     """
 
-    _left = _LINGERS
+    _left = _THROWS_AWAY
 
     def is_unsent(self, known: Connection) -> bool:
         """Whether there is a last word, and a loop that would drop it."""
         if known.settings.role is not Role.SERVER or known.memory is None or not known.memory[1].pending:
             return False
         self._incoming = known.memory[0]
-        asyncio = sys.modules.get("asyncio")
-        return asyncio is not None and asyncio._get_running_loop() is not None
+        asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+        if asyncio is not None and (loop := asyncio._get_running_loop()) is not None:
+            _cut_off_later(loop)
+            return True
+        return trio is not None and bool(trio.lowlevel.in_trio_run())
 
     def do_handshake(self, *_: Any) -> NoReturn:
         """Ask for more, or raise the refusal."""
@@ -171,6 +178,29 @@ class LastWord(Refused):
         if self._left <= 0 or self._incoming.eof:
             self._again()
         raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the refusal is sent before the connection is closed")
+
+
+def _cut_off_later(loop: Any) -> None:
+    """Have asyncio end its wait for a handshake after ``_LINGERS`` seconds, not after a minute.
+
+    From Python 3.12 on a server that is closed waits for every connection, one that lingers, too. The protocol of
+    asyncio is calling, and its own time-out does nothing once the connection is over; uvloop waits for nobody.
+    """
+    frame = sys._getframe(1)
+    for _ in range(_FRAMES):
+        if frame.f_back is None:
+            return
+        frame = frame.f_back
+        stop = getattr(frame.f_locals.get("self"), "_check_handshake_timeout", None)
+        if stop is not None:
+            loop.call_later(_LINGERS, _call, weakref.WeakMethod(stop))
+            return
+
+
+def _call(method: weakref.WeakMethod[Any]) -> None:
+    alive = method()
+    if alive is not None:
+        alive()
 
 
 class Leftover(_StandIn):

@@ -112,6 +112,8 @@ class MTLSAdapter(HTTPAdapter):
         self._admitted: WeakSet[ConnectionPool] = WeakSet()
         """Connections to hosts that have passed: looking again costs 4 % of a request."""
         super().__init__(**adapter_arguments)
+        if self.max_retries.other is None:  # urllib3 counts a TLS failure as "other", and would send even a POST again
+            self.max_retries = self.max_retries.new(other=0)
 
     @property
     def context(self) -> TLSContext:

@@ -6,24 +6,21 @@ Rule: a handler behind :func:`require_peer` runs for a verified peer whom the po
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable  # noqa: TC003 - FastAPI reads the annotations when it runs
 
+from mtls._certificate import printable
 from mtls._handshake.admission import objection_of
+from mtls._handshake.peer import PeerIdentity  # noqa: TC001 - the same
 from mtls._handshake.peer_identity import peer_identity
+from mtls._handshake.peer_policy import PeerPolicy  # noqa: TC001 - the same: Depends(require_peer), uncalled, must fail
 from mtls.errors import MissingExtraError, UsageError
 
 try:
     from starlette.exceptions import HTTPException, WebSocketException
-    from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the annotation when it runs
+    from starlette.requests import HTTPConnection  # noqa: TC002 - the same
 except ImportError as missing:
     package, extra = "starlette", "starlette"
     raise MissingExtraError(package, extra) from missing
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from mtls._handshake.peer import PeerIdentity
-    from mtls._handshake.peer_policy import PeerPolicy
 
 _log = logging.getLogger("mtls")
 
@@ -37,7 +34,8 @@ def require_peer(
     """A dependency that gives the handler the verified :class:`~mtls.PeerIdentity` of its caller.
 
     In FastAPI ``Annotated[mtls.PeerIdentity, Depends(require_peer(policy))]``, in Starlette
-    ``peer = await only_billing(request)`` with ``only_billing = require_peer(policy)``. Whoever is not admitted gets
+    ``peer = await only_billing(request)`` with ``only_billing = require_peer(policy)`` (without ``await`` nothing is
+    checked, and Python only warns). Whoever is not admitted gets
     403 and no reason (a WebSocket is closed with 1008, which is 403 before it was accepted); the reason is logged to
     ``mtls``. As with ``authorize=`` only ``True`` admits, an exception refuses, and the policy must not block. Left
     out, it admits every verified peer.
@@ -56,7 +54,7 @@ def require_peer(
         else:
             objection = None if policy is None else objection_of(policy, peer, "require_peer()")
         if peer is None or objection is not None:
-            _log.warning("refused a client at %s: %s", connection.url.path, objection)
+            _log.warning("refused a client at %s: %s", printable(connection.scope["path"]), objection)
             if connection.scope["type"] == "websocket":
                 raise WebSocketException(_POLICY_VIOLATION)
             raise HTTPException(_FORBIDDEN)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import sys
 from importlib import import_module
 from inspect import signature
@@ -139,6 +140,14 @@ class ContextFactory:
                 'import string ("service.tls:profile") or a function of a module that makes the profile'
             )
             raise UsageError(text)
+        try:
+            pickle.dumps(self._profile)
+        except (pickle.PicklingError, AttributeError, TypeError) as fault:
+            text = (
+                f"with workers= or reload= each process finds {self._profile!r} again by its name, and it cannot: give "
+                'an import string ("service.tls:profile") or a function of a module that makes the profile'
+            )
+            raise UsageError(text) from fault
 
     def __reduce__(self) -> tuple[Any, ...]:
         self.must_travel()
@@ -201,7 +210,7 @@ def _protocol(option: str, wanted: Any, known: dict[str, str]) -> Any:
             wanted = _imported(wanted)
     if isinstance(wanted, type) and issubclass(wanted, IdentityProtocol):
         return wanted
-    choices = ", ".join(map(repr, known))
+    choices = ", ".join(map(repr, [*known, "none"] if option == "ws" else known))
     text = (
         f"{option}={wanted!r} would not tell the application who calls: choose one of {choices}, or derive your class "
         "from mtls.integrations.uvicorn.IdentityProtocol and the class of uvicorn"
