@@ -50,7 +50,7 @@ else:
             r"(abc|argparse|asyncio|collections|contextlib|cryptography|datetime|enum|functools|ipaddress)(\..+)?",
         ),
         (r"py:.*", r"(logging|os|pathlib|socket|ssl|threading|types|typing|typing_extensions|x509)(\..+)?"),
-        (r"py:.*", r"requests\.(models|sessions|adapters)\.\w+"),
+        (r"py:.*", r"(requests|starlette)\.\w+\.\w+"),
         # the same as annotations write them after `from ... import`
         (
             r"py:(class|obj)",
