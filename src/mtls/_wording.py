@@ -135,6 +135,12 @@ def hint(error: HandshakeError) -> str:
         return _TO_US[error.failure]
     if error.side is Side.LOCAL and error.failure in _TO_PEER:
         return _TO_PEER[error.failure]
+    if (
+        error.role is Role.SERVER
+        and error.step is HandshakeStep.CLIENT_HELLO
+        and error.failure in {_F.CLOSED, _F.RESET}
+    ):
+        return "Somebody connected and said nothing: a scanner, a health check, or a client that gave up."
     if error.failure in _TO_BOTH:
         return _TO_BOTH[error.failure]
     return _TO_US.get(error.failure) or "Have the certificate issued anew by a CA that follows RFC 5280."

@@ -9,6 +9,7 @@ the setters of ``ssl.SSLContext`` recurse once another library has replaced that
 from __future__ import annotations
 
 import _ssl
+import os
 import ssl
 import threading
 from dataclasses import dataclass
@@ -81,16 +82,24 @@ class Generation:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._begin()
+
+    def _begin(self) -> None:
         self._contexts: dict[tuple[tuple[str, ...], Narrowing, bool], _ssl._SSLContext] = {}
         self._lock = threading.Lock()
         self.paths = VerifiedPaths()
-        self.context = self.context_for(settings.alpn)
+        self._process = os.getpid()
+        self.context = self.context_for(self.settings.alpn)
         """The context of a connection that asks for nothing special; also the one that readers describe."""
 
     def context_for(
         self, alpn: tuple[str, ...], narrowing: Narrowing = (), *, traced: bool = False
     ) -> _ssl._SSLContext:
         """The context for one ALPN list and one narrowing, with or without a message callback; built at first use."""
+        if self._process != os.getpid():
+            # A fork copies the keys of session tickets: one child would resume what another verified, and not know by
+            # which path. So each process makes contexts of its own.
+            self._begin()
         key = (alpn, narrowing, traced)
         found = self._contexts.get(key)
         if found is None:

@@ -41,7 +41,10 @@ def peer_identity(connection: ssl.SSLSocket | ssl.SSLObject | Mapping[str, Any] 
     """
     extra = getattr(connection, "get_extra_info", None)
     if extra is not None:
-        connection = extra("ssl_object")
+        try:
+            connection = extra("ssl_object")
+        except AttributeError:  # a transport of asyncio that was closed twice
+            return None
         if connection is None:
             return None
         if not isinstance(connection, (ssl.SSLSocket, ssl.SSLObject)):  # httpcore gives what is inside of it

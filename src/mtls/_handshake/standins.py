@@ -95,6 +95,10 @@ class Unfinished(_StandIn):
             finally:
                 del owner, error  # the traceback holds this frame, and would keep the connection alive
         try:
+            owner = self._owner()
+            if self._connection.settings.role is Role.SERVER and isinstance(owner, socket.socket):
+                self._connection.address = peer_address(owner)
+            del owner
             self._connection.established(self._real)
         except HandshakeError as error:
             self._say_goodbye()
