@@ -8,6 +8,7 @@ import pickle
 import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -273,6 +274,25 @@ def test_a_kubernetes_volume_that_swaps_its_link_is_followed(
     assert served(context, client_profile) == 1
     (volume / "..new").symlink_to("..2")
     os.replace(volume / "..new", volume / "..data")  # noqa: PTH105 - what the kubelet does
+    assert served(context, client_profile) == 2
+
+
+@pytest.mark.parametrize("version", list(mtls.TLSVersion), ids=lambda version: version.name)
+@pytest.mark.parametrize("two_way", [True, False], ids=["two-way", "one-way"])
+def test_a_server_of_one_version_reloads(
+    files: Path,
+    authority: CertificateAuthority,
+    client_profile: mtls.ClientProfile,
+    version: mtls.TLSVersion,
+    two_way: bool,
+) -> None:
+    only = mtls.TLSPolicy(name="one version", minimum_version=version, maximum_version=version)
+    profile = replace(profile_of(files), policy=only)
+    if not two_way:
+        profile = replace(profile, truststore=None)
+    context = profile.ssl_context()
+    renew(files, authority, 2)
+    assert context.reload().generation == 2
     assert served(context, client_profile) == 2
 
 
