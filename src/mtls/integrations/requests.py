@@ -23,14 +23,14 @@ try:
     from requests.adapters import HTTPAdapter
     from urllib3 import ProxyManager
     from urllib3.util import parse_url
-except ImportError as missing:
-    raise MissingExtraError("requests", "requests") from missing
+except ImportError as _missing:
+    raise MissingExtraError("requests", "requests") from _missing
 _FIRST = 0x023203
 if getattr(requests, "__build__", 0) < _FIRST:
-    too_old = ImportError(
+    _too_old = ImportError(
         f"requests {requests.__version__} is installed; before 2.32.3 it ignores an adapter's context"
     )
-    raise MissingExtraError("requests>=2.32.3", "requests") from too_old
+    raise MissingExtraError("requests>=2.32.3", "requests") from _too_old
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,6 +97,8 @@ class MTLSAdapter(HTTPAdapter):
     session or the adapter ends them, and both can be used on. It may be shared by threads as far as its session may;
     it cannot be pickled or copied.
     """
+
+    max_retries: Retry
 
     def __init__(
         self,

@@ -18,9 +18,8 @@ from mtls.errors import MissingExtraError, UsageError
 try:
     from starlette.exceptions import HTTPException, WebSocketException
     from starlette.requests import HTTPConnection  # noqa: TC002 - the same
-except ImportError as missing:
-    package, extra = "starlette", "starlette"
-    raise MissingExtraError(package, extra) from missing
+except ImportError as _missing:
+    raise MissingExtraError("starlette", "starlette") from _missing
 
 _log = logging.getLogger("mtls")
 

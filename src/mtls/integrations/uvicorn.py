@@ -26,12 +26,10 @@ from mtls.integrations.self_test import self_test
 try:
     import uvicorn
     from uvicorn.importer import ImportFromStringError, import_from_string
-except ImportError as missing:
-    package, extra = "uvicorn", "uvicorn"
-    raise MissingExtraError(package, extra) from missing
+except ImportError as _missing:
+    raise MissingExtraError("uvicorn", "uvicorn") from _missing
 if "ssl_context_factory" not in signature(uvicorn.Config).parameters:
-    package, extra = "uvicorn>=0.47", "uvicorn"
-    raise MissingExtraError(package, extra)
+    raise MissingExtraError("uvicorn>=0.47", "uvicorn")
 
 if TYPE_CHECKING:
     import ssl
