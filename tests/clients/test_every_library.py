@@ -165,7 +165,10 @@ for _name, _loop in (("asyncio", None), ("uvloop", uvloop.new_event_loop)):
     }
 
 
-_FOLLOWING = [name for name, library in _LIBRARIES.items() if library.follows_redirects]
+_REFUSING = [name for name in _LIBRARIES if name != "aiohttp in uvloop"]
+"""Given a socket, as aiohttp gives it one, uvloop closes it twice if ``wrap_bio`` raises: by then it may be another's
+(MagicStack/uvloop#738)."""
+_FOLLOWING = [name for name in _REFUSING if _LIBRARIES[name].follows_redirects]
 _IN_ONE_THREAD = [name for name, library in _LIBRARIES.items() if not library.reads_in_a_thread]
 
 
@@ -305,6 +308,7 @@ class TestHosts:
             mtls.TLSProfile.client(truststore=authority.truststore, keystore=keystore, hosts=["localhost"])
         )
 
+    @pytest.mark.parametrize("library", _REFUSING, indirect=True)
     def test_an_unlisted_host_is_refused_before_a_byte_is_sent(
         self, library: Library, narrow: mtls.TLSContext, recorder: Recorder
     ) -> None:
@@ -327,7 +331,7 @@ class TestHosts:
 
 @contextlib.contextmanager
 def _forgotten_sockets() -> Iterator[None]:
-    """asyncio leaves a socket to the collector if ``wrap_bio`` raises, as aiohttp does in uvloop: with any context."""
+    """asyncio leaves a socket to the collector if ``wrap_bio`` raises, with any context."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield
