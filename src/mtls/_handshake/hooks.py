@@ -32,6 +32,8 @@ class _Hooks:
     _sslobj: Any
     _heard = False
     """Whether application data has arrived."""
+    _reading = False
+    """Whether another thread may be inside of OpenSSL's read, which must not be entered twice."""
 
     @property
     def context(self) -> Any:
@@ -65,7 +67,7 @@ class _Hooks:
             raise cause
         if names_the_cause(error):
             self._refused(real, error, cause)
-        if not isinstance(cause, _ENDED):
+        if self._reading or not isinstance(cause, _ENDED):
             attach(cause, error)
             raise cause
         try:
@@ -148,6 +150,7 @@ class TLSSocket(_Hooks, ssl.SSLSocket):
         sslobj = self._sslobj
         if sslobj is None:
             return super().read(len, buffer)
+        self._reading = True
         try:
             data = sslobj.read(len) if buffer is None else sslobj.read(len, buffer)
         except _SIGNALS:
@@ -158,6 +161,8 @@ class TLSSocket(_Hooks, ssl.SSLSocket):
             return b"" if buffer is None else 0
         except OSError as cause:
             self._read_failed(cause)
+        finally:
+            self._reading = False
         if data:
             self._heard = True
         return data
