@@ -80,7 +80,7 @@ _TO_PEER = {
     _F.WEAK_KEY: "The peer needs a certificate with a stronger key (RSA 2048 or EC P-256 and up).",
     _F.WEAK_SIGNATURE: "The peer needs a certificate signed with SHA-256 or better.",
     _F.MISSING_EXTENSION: "The peer's CA must issue it anew, or ask for chain_rules=ChainRules.LENIENT by name.",
-    _F.NOT_AUTHORIZED: "Admit it with authorize= if it is meant to come in.",
+    _F.NOT_AUTHORIZED: "If this peer is meant to be admitted, let the rule that refused it name it, too.",
 }
 
 _TO_BOTH = {

@@ -169,7 +169,6 @@ _REFUSING = [name for name in _LIBRARIES if name != "aiohttp in uvloop"]
 """Given a socket, as aiohttp gives it one, uvloop closes it twice if ``wrap_bio`` raises: by then it may be another's
 (MagicStack/uvloop#738)."""
 _FOLLOWING = [name for name in _REFUSING if _LIBRARIES[name].follows_redirects]
-_IN_ONE_THREAD = [name for name, library in _LIBRARIES.items() if not library.reads_in_a_thread]
 
 
 @pytest.fixture(params=list(_LIBRARIES))
@@ -228,7 +227,6 @@ def test_a_refusal_in_the_handshake_is_named(
     assert placed(outcome) == refused.server_says
 
 
-@pytest.mark.parametrize("library", _IN_ONE_THREAD, indirect=True)
 def test_a_refusal_after_the_handshake_is_named_or_nothing_is_claimed(
     library: Library, server: Server, refused: Refused, context_of: ContextOf, placed: Placed
 ) -> None:

@@ -6,6 +6,7 @@ The server is a stock ``ssl.SSLContext`` that closes at once after it refused.
 from __future__ import annotations
 
 import contextlib
+import select
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
@@ -117,6 +118,35 @@ def test_a_hundred_of_a_hundred_refused_clients_hear_why(
 def _send_and_receive(tls: ssl.SSLSocket, data: bytes) -> bytes:
     tls.sendall(data)
     return tls.recv(1)
+
+
+@pytest.mark.parametrize("case", _CASES)
+def test_a_thread_that_reads_while_another_writes_hears_why(
+    refusing: Refusing, clients: Clients, placed: Placed, case: Case
+) -> None:
+    """OpenSSL's read must not be entered twice: the read after a failed write gives way, or the reader waits for it."""
+    heard: Counter[tuple[object, ...]] = Counter()
+
+    def read(tls: ssl.SSLSocket) -> None:
+        select.select([tls], [], [])  # wakes with the alert, when the write of the other thread fails, too
+        try:
+            tls.recv(1)
+        except mtls.HandshakeError as error:
+            heard[placed(error)[:5]] += 1
+
+    for _ in range(5 * _CLIENTS):
+        with (
+            refusing.server.connect() as sock,
+            _context(clients, case).wrap_socket(sock, server_hostname="localhost") as tls,
+        ):
+            reader = threading.Thread(target=read, args=[tls])
+            reader.start()
+            with contextlib.suppress(OSError):
+                for _ in range(4):
+                    tls.sendall(_BIG[:30_000])
+            reader.join(20)
+        assert refusing.server.outcome() == case.server_says
+    assert heard == {(case.step, "peer", case.failure, case.alert, "observed"): 5 * _CLIENTS}
 
 
 @pytest.mark.parametrize("case", _CASES)

@@ -190,7 +190,7 @@ def test_dates_are_told_with_their_distance(authority: CertificateAuthority, end
 def test_what_a_rule_of_the_profile_said_is_told_as_it_is() -> None:
     error = _error(F.NOT_AUTHORIZED, step=S.SERVER_VERIFIES_CLIENT, side=Side.LOCAL, role=Role.SERVER, detail="no, you")
     assert what_happened(error) == "we refused the certificate of the client: no, you"
-    assert hint(error) == "Admit it with authorize= if it is meant to come in."
+    assert hint(error) == "If this peer is meant to be admitted, let the rule that refused it name it, too."
 
 
 def test_a_certificate_without_names_and_one_with_many_are_told_in_a_line(certificate_of: Make) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mtls._handshake.connection import attach, names_the_cause
@@ -20,7 +21,8 @@ from mtls.errors import HandshakeError, SealedContextError
 if TYPE_CHECKING:
     from mtls._handshake.connection import Connection
 
-_SIGNALS = (*NOT_YET, ssl.SSLZeroReturnError, HandshakeError)
+_HANDLED = (*NOT_YET, HandshakeError)
+_SIGNALS = (*_HANDLED, ssl.SSLZeroReturnError)
 _RECORD = 16384
 _ENDED = (ssl.SSLEOFError, ConnectionError)
 
@@ -33,7 +35,9 @@ class _Hooks:
     _heard = False
     """Whether application data has arrived."""
     _reading = False
-    """Whether another thread may be inside of OpenSSL's read, which must not be entered twice."""
+    """Whether another thread may be inside of OpenSSL's read, which corrupts the heap when it is entered twice."""
+    _late_read: threading.RLock | None = None
+    """Held while a failed write reads: a read of another thread that begins meanwhile waits for it."""
 
     @property
     def context(self) -> Any:
@@ -47,48 +51,66 @@ class _Hooks:
             raise SealedContextError(text)
 
     def _read_failed(self, cause: OSError, phase: Phase = Phase.FIRST_READ) -> NoReturn:
-        if self._sslobj is None:
+        real = self._sslobj
+        if real is None:
             raise cause
-        error = self._explain(cause, phase)
+        error = self._explain(real, cause, phase)
         try:
             if error is not None and names_the_cause(error):
-                self._refused(self._sslobj, error, cause)
+                self._refused(real, error, cause)
             attach(cause, error)
             raise cause
         finally:
-            del self, error, cause  # the same as in _refused
+            del self, real, error, cause  # the same as in _refused
 
     def _write_failed(self, cause: OSError) -> NoReturn:
         real = self._sslobj
-        if real is None or isinstance(real, Leftover):
+        if isinstance(real, Refused):  # a read of another thread has just heard it
+            real.write(b"")
+        if real is None or isinstance(real, Leftover) or isinstance(cause, ssl.SSLZeroReturnError):
             raise cause
-        error = self._explain(cause, Phase.FIRST_WRITE)
+        error = self._explain(real, cause, Phase.FIRST_WRITE)
         if error is None:  # a mistake of the caller, which leaves the connection as it is
             raise cause
         if names_the_cause(error):
             self._refused(real, error, cause)
-        if self._reading or not isinstance(cause, _ENDED):
+        if not isinstance(cause, _ENDED):
             attach(cause, error)
             raise cause
+        late_read = threading.RLock()  # not a plain lock: a signal handler of this thread may read, too
+        with late_read:
+            self._late_read = late_read
+            try:
+                if not self._reading:
+                    self._hear_what_waits(real, error, cause)
+                attach(cause, error)
+                raise cause
+            finally:
+                self._late_read = None
+                del self, real, error, cause  # the same as in _refused
+
+    def _hear_what_waits(self, real: Any, error: HandshakeError, cause: OSError) -> None:
+        """The one read after a failed write: a refusal, data that came before the end, or nothing."""
         try:
             with non_blocking(self):
                 waiting = real.read(_RECORD)
         except NOT_YET:
-            waiting = b""
+            return
         except OSError as late:
-            told = self._explain(late, Phase.FIRST_WRITE)
+            told = self._explain(real, late, Phase.FIRST_WRITE)
             if told is not None and names_the_cause(told):
                 self._refused(real, told, late)
-            waiting = b""
+            return
+        if not waiting:
+            return
         failure = cause
-        if waiting and isinstance(cause, ssl.SSLEOFError):
+        if isinstance(cause, ssl.SSLEOFError):
             # Python 3.11 says EOF where 3.13 says EPIPE, and HTTP libraries read the answer only after an EPIPE
             failure = BrokenPipeError(errno.EPIPE, "the peer closed the connection; what it sent before can be read")
             failure.__cause__ = cause
         attach(failure, error)
-        if waiting:
-            self._heard = True
-            self._sslobj = Leftover(real, self, waiting, failure)
+        self._heard = True
+        self._sslobj = Leftover(real, self, waiting, failure)
         raise failure
 
     def _refused(self, real: Any, error: HandshakeError, cause: OSError) -> NoReturn:
@@ -98,12 +120,12 @@ class _Hooks:
         finally:
             del self, real, error, cause  # the traceback holds this frame, and would keep the connection alive
 
-    def _explain(self, cause: OSError, phase: Phase) -> HandshakeError | None:
+    def _explain(self, real: Any, cause: OSError, phase: Phase) -> HandshakeError | None:
         if self._heard:
             phase = {Phase.FIRST_READ: Phase.READ, Phase.FIRST_WRITE: Phase.WRITE}.get(phase, phase)
         if isinstance(self, socket.socket):
             self._mtls.address = peer_address(self)
-        return self._mtls.error(cause, self._sslobj, phase=phase, data_received=self._heard)
+        return self._mtls.error(cause, real, phase=phase, data_received=self._heard)
 
 
 class TLSObject(_Hooks, ssl.SSLObject):
@@ -125,7 +147,7 @@ class TLSObject(_Hooks, ssl.SSLObject):
         """As :meth:`ssl.SSLObject.write`."""
         try:
             return self._sslobj.write(data)  # type: ignore[no-any-return] # the C object is not typed
-        except _SIGNALS:
+        except _HANDLED:
             raise
         except OSError as cause:
             self._write_failed(cause)
@@ -147,11 +169,14 @@ class TLSSocket(_Hooks, ssl.SSLSocket):
 
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
         """As :meth:`ssl.SSLSocket.read`; a refusal that arrives now is a :class:`HandshakeError`."""
-        sslobj = self._sslobj
-        if sslobj is None:
-            return super().read(len, buffer)
         self._reading = True
         try:
+            if (late_read := self._late_read) is not None:
+                with late_read:
+                    pass
+            sslobj = self._sslobj
+            if sslobj is None:
+                return super().read(len, buffer)
             data = sslobj.read(len) if buffer is None else sslobj.read(len, buffer)
         except _SIGNALS:
             raise
@@ -174,7 +199,7 @@ class TLSSocket(_Hooks, ssl.SSLSocket):
             return super().write(data)
         try:
             return sslobj.write(data)  # type: ignore[no-any-return] # the C object is not typed
-        except _SIGNALS:
+        except _HANDLED:
             raise
         except OSError as cause:
             self._write_failed(cause)
@@ -186,7 +211,7 @@ class TLSSocket(_Hooks, ssl.SSLSocket):
             return super().send(data, flags)
         try:
             return sslobj.write(data)  # type: ignore[no-any-return] # the C object is not typed
-        except _SIGNALS:
+        except _HANDLED:
             raise
         except OSError as cause:
             self._write_failed(cause)
