@@ -66,7 +66,10 @@ if TYPE_CHECKING:
     from mtls._rehearsal import HandshakeSide as HandshakeSide
     from mtls._rehearsal import rehearse as rehearse
     from mtls._report import Report as Report
+    from mtls._verification import VerifiedChain as VerifiedChain
+    from mtls._verification import verify as verify
     from mtls.errors import ChainError as ChainError
+    from mtls.errors import ChainSourceError as ChainSourceError
     from mtls.errors import ConfigurationError as ConfigurationError
     from mtls.errors import HandshakeError as HandshakeError
     from mtls.errors import HandshakeTimeoutError as HandshakeTimeoutError
@@ -75,6 +78,7 @@ if TYPE_CHECKING:
     from mtls.errors import MTLSError as MTLSError
     from mtls.errors import PeerVerificationError as PeerVerificationError
     from mtls.errors import SealedContextError as SealedContextError
+    from mtls.errors import SourceError as SourceError
     from mtls.errors import TruststoreError as TruststoreError
     from mtls.errors import UsageError as UsageError
     from mtls.errors import VerdictUnavailableError as VerdictUnavailableError
@@ -114,8 +118,10 @@ _HOMES = {
     "_profile": ("ClientProfile", "ServerProfile", "TLSProfile"),
     "_rehearsal": ("Handshake", "HandshakeSide", "rehearse"),
     "_report": ("Report",),
+    "_verification": ("VerifiedChain", "verify"),
     "errors": (
         "ChainError",
+        "ChainSourceError",
         "ConfigurationError",
         "HandshakeError",
         "HandshakeTimeoutError",
@@ -124,6 +130,7 @@ _HOMES = {
         "MissingExtraError",
         "PeerVerificationError",
         "SealedContextError",
+        "SourceError",
         "TruststoreError",
         "UsageError",
         "VerdictUnavailableError",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChainError",
+    "ChainSourceError",
     "ConfigurationError",
     "HandshakeError",
     "HandshakeTimeoutError",
@@ -28,6 +29,7 @@ __all__ = [
     "MissingExtraError",
     "PeerVerificationError",
     "SealedContextError",
+    "SourceError",
     "TruststoreError",
     "UsageError",
     "VerdictUnavailableError",
@@ -66,7 +68,11 @@ class ConfigurationError(MTLSError, ValueError):
         return str(self.report) if first is None else f"{first.message}; {first.remedy}\n{self.report}"
 
 
-class _SourceError(MTLSError):
+class SourceError(MTLSError):
+    """A file or content that cannot be used: ``source`` (its path, or what it is), ``failure`` (a
+    :class:`~mtls.SourceFailure`), ``problem`` and ``remedy``. Never raised itself.
+    """
+
     def __init__(self, problem: str, *, source: str, failure: SourceFailure, remedy: str) -> None:
         super().__init__(f"{source}: {problem}; {remedy}")
         self.source = source
@@ -82,19 +88,21 @@ class _SourceError(MTLSError):
 
 
 def _rebuild_source_error(
-    kind: type[_SourceError], problem: str, source: str, failure: SourceFailure, remedy: str
-) -> _SourceError:
+    kind: type[SourceError], problem: str, source: str, failure: SourceFailure, remedy: str
+) -> SourceError:
     return kind(problem, source=source, failure=failure, remedy=remedy)
 
 
-class KeystoreError(_SourceError):
-    """A source of a key and certificates that cannot be used: ``source`` (its path, or what it is), ``failure``,
-    ``problem`` and ``remedy``.
-    """
+class KeystoreError(SourceError):
+    """A source of a key and certificates that cannot be used."""
 
 
-class TruststoreError(_SourceError):
-    """A source of trust anchors or CRLs that cannot be used; the fields are those of :class:`KeystoreError`."""
+class TruststoreError(SourceError):
+    """A source of trust anchors or CRLs that cannot be used."""
+
+
+class ChainSourceError(SourceError):
+    """A source of a peer's chain that cannot be used."""
 
 
 class ChainError(MTLSError):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mtls._credentials.secret import Secret
     from mtls._credentials.sources import Document
-    from mtls.errors import KeystoreError, TruststoreError
+    from mtls.errors import SourceError
 
 _PKCS7 = bytes.fromhex("2a864886f70d0107")
 _KEYTOOL = "convert it: keytool -importkeystore -srckeystore {file} -destkeystore out.p12 -deststoretype pkcs12"
@@ -64,7 +64,7 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
 )
 
 
-def wrong_format(document: Document, wanted: str) -> KeystoreError | TruststoreError | None:
+def wrong_format(document: Document, wanted: str) -> SourceError | None:
     """The error for a content of another known format than ``wanted``, or ``None`` where the format is not known."""
     found = identify(document.content)
     if found is None or found == wanted:

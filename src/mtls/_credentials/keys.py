@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mtls._credentials.pem import Block
     from mtls._credentials.secret import Passphrase
     from mtls._credentials.sources import Named
-    from mtls.errors import KeystoreError, TruststoreError
+    from mtls.errors import SourceError
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 """The keys that TLS 1.2 and 1.3 sign with."""
@@ -165,7 +165,7 @@ def _named(block: Block) -> str:
     return f" ({block.cipher})" if block.cipher else ""
 
 
-def _unreadable(block: Block, refused: Refused) -> KeystoreError | TruststoreError:
+def _unreadable(block: Block, refused: Refused) -> SourceError:
     if refused.unsupported:
         problem = f"{block.place} is of a kind that cannot be read"
         return block.document.refusal(SourceFailure.UNSUPPORTED_KEY, problem, _NEEDED)

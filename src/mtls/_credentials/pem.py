@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mtls._credentials.sources import Document
-    from mtls.errors import KeystoreError, TruststoreError
+    from mtls.errors import SourceError
 
 CERTIFICATES = frozenset({"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"})
 CRL = "X509 CRL"
@@ -85,7 +85,7 @@ class Block:
         body = binascii.b2a_base64(self.der().reveal(), newline=True)
         return Secret(b"-----BEGIN %b-----\n%b\n%b-----END %b-----\n" % (label, head, body, label))
 
-    def damaged(self, problem: str) -> KeystoreError | TruststoreError:
+    def damaged(self, problem: str) -> SourceError:
         """The error for a block that cannot be used, with the hint at literal backslashes where it applies."""
         text = f"{self.place} {problem}"
         return self.document.refusal(SourceFailure.DAMAGED, text, _remedy(self.document.content))
@@ -120,7 +120,7 @@ def blocks(document: Document) -> list[Block]:
 
 def without(
     wanted: str, failure: SourceFailure, found: Sequence[Block], document: Document
-) -> KeystoreError | TruststoreError:
+) -> SourceError:
     """The error for PEM without the thing ``wanted``: what it holds instead, and what to do about it."""
     for block in found:
         for label, remedy in _INSTEAD:
@@ -188,7 +188,7 @@ def _decoded(base64: Secret) -> Secret | None:
         return None
 
 
-def _damaged(document: Document, problem: str) -> KeystoreError | TruststoreError:
+def _damaged(document: Document, problem: str) -> SourceError:
     return document.refusal(SourceFailure.DAMAGED, problem, _remedy(document.content))
 
 
@@ -198,7 +198,7 @@ def _remedy(content: Secret) -> str:
     return "get the file again from where it came from; part of it was lost or changed"
 
 
-def _no_block(document: Document) -> KeystoreError | TruststoreError:
+def _no_block(document: Document) -> SourceError:
     remedy = "a PEM file has lines such as -----BEGIN CERTIFICATE-----"
     if b"\\n" in document.content.reveal():
         remedy = _remedy(document.content)

@@ -15,7 +15,7 @@ from mtls._certificate import printable
 from mtls._credentials.der import from_base64
 from mtls._credentials.secret import Secret
 from mtls._model import SourceFailure
-from mtls.errors import KeystoreError, TruststoreError, UsageError
+from mtls.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,11 +36,11 @@ class Named:
 
     __slots__ = ("error", "name")
 
-    def __init__(self, name: str, error: type[KeystoreError | TruststoreError]) -> None:
+    def __init__(self, name: str, error: type[SourceError]) -> None:
         self.name = name
         self.error = error
 
-    def refusal(self, failure: SourceFailure, problem: str, remedy: str) -> KeystoreError | TruststoreError:
+    def refusal(self, failure: SourceFailure, problem: str, remedy: str) -> SourceError:
         """The error to raise."""
         return self.error(problem, source=self.name, failure=failure, remedy=remedy)
 
@@ -53,7 +53,7 @@ class Document(Named):
 
     __slots__ = ("content",)
 
-    def __init__(self, name: str, error: type[KeystoreError | TruststoreError], content: Secret) -> None:
+    def __init__(self, name: str, error: type[SourceError], content: Secret) -> None:
         super().__init__(name, error)
         self.content = content
 
@@ -68,7 +68,7 @@ class Origin(Named):
 
     __slots__ = ("_content", "path", "written", "wrong")
 
-    def __init__(self, given: object, parameter: str, error: type[KeystoreError | TruststoreError]) -> None:
+    def __init__(self, given: object, parameter: str, error: type[SourceError]) -> None:
         self._content = Secret(given) if isinstance(given, bytes) else None
         self.written, self.wrong = (None, None) if self._content else _path(given, parameter)
         name = f"{parameter} (bytes)" if self.written is None else printable(self.written, _NAME_LENGTH)
@@ -137,7 +137,7 @@ def current_generation(directory: str) -> str:
     return os.path.realpath(link) if os.path.isdir(link) else directory  # noqa: PTH112
 
 
-def in_generation(generation: str, directory: str, name: str, error: type[KeystoreError | TruststoreError]) -> Origin:
+def in_generation(generation: str, directory: str, name: str, error: type[SourceError]) -> Origin:
     """The file ``name`` of that generation under its lasting name; the one beside ``..data`` where it has none."""
     lasting = os.path.join(directory, name)  # noqa: PTH118
     behind = os.path.join(generation, name)  # noqa: PTH118
@@ -146,7 +146,7 @@ def in_generation(generation: str, directory: str, name: str, error: type[Keysto
     return origin
 
 
-def origins(given: object, parameter: str, error: type[KeystoreError | TruststoreError]) -> list[Origin] | str:
+def origins(given: object, parameter: str, error: type[SourceError]) -> list[Origin] | str:
     """The sources in a sequence, or what is wrong with it. Never raises, ``given`` may hold a key by mistake."""
     found = listed(given, parameter)
     return found if isinstance(found, str) else [Origin(one, parameter, error) for one in found]

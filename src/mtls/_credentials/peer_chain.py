@@ -1,0 +1,89 @@
+"""The chain of a peer as a caller gives it: a file, PEM, DER or objects, to the DER of each certificate in its order.
+
+Rule: nothing is sorted, dropped or parsed. The order of the message decides OpenSSL's verdict, and OpenSSL may read
+what ``cryptography`` cannot.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from mtls._certificate import der
+from mtls._credentials import pem
+from mtls._credentials.der import SEQUENCE, element
+from mtls._credentials.secret import Secret
+from mtls._credentials.sources import Origin, Source, listed, usable
+from mtls._model import SourceFailure
+from mtls.errors import ChainSourceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mtls._credentials.sources import Document
+
+PeerChain = Source | Iterable["x509.Certificate | bytes"]
+"""A path; PEM or DER as ``bytes``; or certificates, each an object, or PEM or DER as ``bytes``. Leaf first."""
+
+_PARAMETER = "chain"
+_BEGINNING = b"-----BEGIN "
+
+
+def read_chain(chain: PeerChain) -> tuple[bytes, ...]:
+    """The certificates in DER, in their order.
+
+    Raises :class:`ChainSourceError` for a source that cannot be read or holds no certificate, and
+    :class:`UsageError` for an empty chain and for what is no certificate at all, with its place.
+    """
+    if isinstance(chain, (str, bytes, os.PathLike)):
+        found = tuple(_in_document(Origin(chain, _PARAMETER, ChainSourceError).read()))
+    else:
+        found = tuple(_each(usable(listed(chain, _PARAMETER))))
+    if not found:
+        text = "chain is empty: give at least the leaf, for instance [certificate, *intermediates]"
+        raise UsageError(text)
+    return found
+
+
+def _each(members: list[object]) -> Iterator[bytes]:
+    for position, member in enumerate(members):
+        if isinstance(member, x509.Certificate):
+            yield der(member)
+        elif isinstance(member, bytes) and member:
+            yield from _in_document(Origin(member, f"chain[{position}]", ChainSourceError).read())
+        else:
+            kind = "an empty bytes" if member == b"" else type(member).__name__
+            text = f"chain[{position}] must be a cryptography.x509.Certificate, or PEM or DER as bytes, not {kind}"
+            raise UsageError(text)
+
+
+def _in_document(document: Document) -> Iterator[bytes]:
+    if _BEGINNING not in document.content.reveal():
+        yield from _in_der(document)
+        return
+    blocks = pem.blocks(document)
+    found = [block for block in blocks if block.is_certificate]
+    if not found:
+        raise pem.without("certificate", SourceFailure.NO_CERTIFICATE, blocks, document)
+    for block in found:
+        encoded = block.der()
+        if block.label == "TRUSTED CERTIFICATE":  # trust settings follow the certificate
+            whole = element(encoded)
+            encoded = Secret(encoded.reveal()[: whole.end if whole else None])
+        yield encoded.reveal()
+
+
+def _in_der(document: Document) -> Iterator[bytes]:
+    """One certificate after the other, as some programs write them."""
+    position, content = 0, document.content
+    while position < len(content):
+        part = element(content, position)
+        if part is None or part.tag != SEQUENCE:
+            where = f"at byte {position} it" if position else "it"
+            remedy = "give a certificate in PEM or DER; get it again from where it came from"
+            raise document.refusal(SourceFailure.WRONG_FORMAT, f"{where} is neither PEM nor DER", remedy)
+        yield content.reveal()[part.start : part.end]
+        position = part.end
