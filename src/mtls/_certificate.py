@@ -132,6 +132,18 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
     return certificate.subject == certificate.issuer
 
 
+def same_name(one: x509.Name, other: x509.Name) -> bool:
+    """RFC 5280, 7.1, as OpenSSL does it: letter case and repeated blanks do not count."""
+    return one == other or _folded(one) == _folded(other)
+
+
+def _folded(distinguished: x509.Name) -> list[frozenset[tuple[str, str]]]:
+    return [
+        frozenset((part.oid.dotted_string, " ".join(str(part.value).lower().split())) for part in rdn)
+        for rdn in distinguished.rdns
+    ]
+
+
 def when(moment: datetime) -> str:
     """A date and time in UTC, to the minute."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from mtls._certificate import extension
+from mtls._certificate import extension, same_name
 from mtls._credentials.foreign import Refused, attempt
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     Where ``cryptography`` cannot check the signature (MD5, SHA-1 in some builds, an unknown algorithm), name and key
     identifier decide. Dates, basicConstraints and key usage are not looked at.
     """
-    if not _same_name(issuer.subject, certificate.issuer):
+    if not same_name(issuer.subject, certificate.issuer):
         return False
     wanted, has = _authority_key_id(certificate), _subject_key_id(issuer)
     if wanted is not None and has is not None and wanted != has:
@@ -85,7 +85,7 @@ def _issuer(
         issuers,
         key=lambda issuer: (
             not is_self_signed(issuer),
-            any(_same_name(other.subject, issuer.issuer) for other in others if other != issuer),
+            any(same_name(other.subject, issuer.issuer) for other in others if other != issuer),
             issuer.not_valid_after_utc,
         ),
         default=None,
@@ -95,23 +95,11 @@ def _issuer(
 def _twin(certificate: x509.Certificate, others: Sequence[x509.Certificate]) -> x509.Certificate | None:
     """The self-signed form of a cross-signed CA."""
     for other in others:
-        if other != certificate and _same_name(other.subject, certificate.subject) and is_self_signed(other):
+        if other != certificate and same_name(other.subject, certificate.subject) and is_self_signed(other):
             keys = attempt(lambda other=other: other.public_key() == certificate.public_key())  # type: ignore[misc] # the default binds the loop variable
             if keys is True:
                 return other
     return None
-
-
-def _same_name(one: x509.Name, other: x509.Name) -> bool:
-    """RFC 5280, 7.1, as OpenSSL does it: letter case and repeated blanks do not count."""
-    return one == other or _canonical(one) == _canonical(other)
-
-
-def _canonical(name: x509.Name) -> list[frozenset[tuple[str, str]]]:
-    return [
-        frozenset((part.oid.dotted_string, " ".join(str(part.value).lower().split())) for part in rdn)
-        for rdn in name.rdns
-    ]
 
 
 def _authority_key_id(certificate: x509.Certificate) -> bytes | None:
