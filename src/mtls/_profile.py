@@ -48,6 +48,7 @@ from mtls._options import (
 )
 from mtls._policy import MOZILLA_INTERMEDIATE, TLSPolicy
 from mtls._report import Report
+from mtls._verification import Verifier
 from mtls.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from mtls._handshake.following import Reload
     from mtls._handshake.peer import PeerIdentity
     from mtls._handshake.peer_policy import PeerPolicy
+    from mtls._verification import PeerChain, VerifiedChain
 
     Authorize = PeerPolicy | Callable[[PeerIdentity], bool]
 
@@ -204,11 +206,24 @@ class TLSProfile:
                 authorized=self.authorize is not None,
                 now=now,
             )
-        findings.sort(key=lambda finding: (finding.severity is not Severity.ERROR, finding.step))
+        findings.sort(key=lambda found: (found.severity is not Severity.ERROR, found.step, found.position or 0))
         not_checked = list(self.policy.unenforceable)
         if self.truststore is not None and settings.revocation is Revocation.OFF:
             not_checked.append("revocation of peers: the truststore holds no CRLs, or revocation is OFF")
         return Report(self.role, self.two_way, tuple(findings), tuple(not_checked))
+
+    def verify_peer(self, chain: PeerChain, hostname: str | None = None, at: datetime | None = None) -> VerifiedChain:
+        """Whether a context of this profile would accept a peer with this chain, by every rule of the profile.
+
+        As :func:`mtls.verify`, with the truststore and the options of the profile, ``authorize=`` and
+        ``server_identity=`` among them. Raises the same errors, and :class:`UsageError` for a profile that verifies
+        nobody and for a ``hostname`` that ``hosts=`` does not list.
+        """
+        built = self._built
+        with built.lock:
+            if built.verifier is None:
+                built.verifier = Verifier(self._settings())
+        return built.verifier.verify(chain, hostname, at)
 
     def ssl_context(self, *, reload: Reload | None = None) -> TLSContext:
         """A checked and sealed :class:`ssl.SSLContext` for any library; a new one at each call, cheap after the first.
@@ -333,13 +348,14 @@ class ServerProfile(TLSProfile):
 class _Built:
     """What a profile has made of itself: not part of its value."""
 
-    __slots__ = ("checked", "generation", "good_until", "lock")
+    __slots__ = ("checked", "generation", "good_until", "lock", "verifier")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.checked: datetime | None = None
         self.good_until = datetime.max.replace(tzinfo=UTC)
         self.generation: Generation | None = None
+        self.verifier: Verifier | None = None
 
 
 @functools.lru_cache(maxsize=64)

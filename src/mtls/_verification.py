@@ -6,29 +6,42 @@ accepted because no check found a fault.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from mtls import _certificate
+from mtls._checks.chain import JudgedChain, errors, explain_chain
+from mtls._checks.usage import unusable_key
 from mtls._credentials.peer_chain import PeerChain, read_chain
 from mtls._credentials.truststore import Truststore
+from mtls._handshake import admission
 from mtls._handshake.generation import Settings
-from mtls._handshake.tables import VERIFY_CODES
-from mtls._handshake.verdict import Judge
+from mtls._handshake.hostnames import asked_name
+from mtls._handshake.peer import PeerIdentity
+from mtls._handshake.tables import VERIFY_CODES, fits_code
+from mtls._handshake.verdict import Judge, Verdict
+from mtls._handshake.verdict_at import judge_at
+from mtls._handshake.verified_paths import cut_at_anchor
 from mtls._model import ChainRules, EKUPolicy, FailureReason, Finding, Omitted, Revocation, Role, Severity
-from mtls._options import given, member, moment, typed
+from mtls._options import given, member, moment, optional, typed
 from mtls._policy import MOZILLA_INTERMEDIATE, TLSPolicy
-from mtls.errors import ChainError
+from mtls.errors import ChainError, UsageError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cryptography import x509
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedChain:
-    """A chain that a handshake accepts, with the evidence."""
+    """A chain that a handshake accepts, with the evidence.
+
+    ``path`` is what OpenSSL built, leaf first, and ends at ``anchor``, the certificate of the truststore that vouches
+    for it. ``checked`` and ``not_checked`` say in sentences what was looked at and what was not; ``findings`` are
+    warnings, which no handshake fails on: what expires soon, what was sent in vain.
+    """
 
     path: tuple[x509.Certificate, ...]
     anchor: x509.Certificate
@@ -36,8 +49,18 @@ class VerifiedChain:
     not_checked: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
 
+    def __str__(self) -> str:
+        names = " → ".join(map(_certificate.label, self.path))
+        lines = [f"accepted: {names}"]
+        lines += [f"  checked: {each}" for each in self.checked]
+        lines += [f"  not checked: {each}" for each in self.not_checked]
+        lines += [
+            f"  {each.severity.value} {each.failure.name}: {each.message}; {each.remedy}" for each in self.findings
+        ]
+        return "\n".join(lines)
 
-def verify(
+
+def verify(  # noqa: PLR0913 - the options of the contract, keyword-only
     chain: PeerChain,
     truststore: Truststore,
     *,
@@ -49,20 +72,202 @@ def verify(
     chain_rules: ChainRules = ChainRules.STRICT,
     revocation: Revocation | Omitted = Omitted.OMITTED,
 ) -> VerifiedChain:
-    owner = member(Role)(role, "role")
-    chosen = given(revocation)
-    if chosen is None:
-        chosen = Revocation.CHAIN if truststore.crls else Revocation.OFF
+    """Whether a handshake of this interpreter would accept ``chain``, without one and without a private key.
+
+    ``chain`` is a path, PEM or DER as ``bytes``, or certificates, in the order in which they are sent, leaf first.
+    ``role`` is that of the chain's owner. ``hostname`` (servers only) is compared as a client would; left out, no name
+    is compared, and ``not_checked`` says so. The options are those of :class:`~mtls.TLSProfile`.
+
+    The verdict is OpenSSL's for the present time. For another time ``at`` (aware) it is composed: OpenSSL judges with
+    dates set aside, and those of the path it took, and of the CRLs, are compared with ``at``.
+
+    Not checked: that the peer has the private key, OCSP, certificate transparency.
+
+    Raises :class:`ChainError` with every fault for a chain that would be refused, :class:`ChainSourceError` for one
+    that cannot be read, :class:`UsageError` for an empty chain or truststore, a naive ``at`` or another wrong value,
+    and :class:`VerdictUnavailableError` where this OpenSSL cannot be asked or no verdict for ``at`` can be composed.
+    """
+    trust = typed(Truststore)(truststore, "truststore")
+    chosen = optional(member(Revocation))(given(revocation), "revocation")
     settings = Settings(
-        role=owner.other, keystore=None, truststore=typed(Truststore)(truststore, "truststore"), policy=policy, eku=eku,
-        chain_rules=chain_rules, revocation=chosen,
-    )  # fmt: skip
-    moment(at)
-    sent = read_chain(chain)
-    verdict = Judge(settings).judge(sent, hostname)
-    if not verdict.accepted:
-        failure = VERIFY_CODES.get(verdict.code, FailureReason.CERTIFICATE_REJECTED) if verdict.judged else FailureReason.MALFORMED
-        finding = Finding(failure=failure, severity=Severity.ERROR, step=owner.verified_at, message=verdict.message, remedy="x", position=0)
-        raise ChainError([finding], verify_code=verdict.code)
-    path = tuple(filter(None, map(_certificate.parse, verdict.path)))
-    return VerifiedChain(path=path, anchor=path[-1], checked=(), not_checked=())
+        role=member(Role)(role, "role").other,
+        keystore=None,
+        truststore=trust,
+        policy=typed(TLSPolicy)(policy, "policy"),
+        eku=member(EKUPolicy)(eku, "eku"),
+        chain_rules=member(ChainRules)(chain_rules, "chain_rules"),
+        revocation=chosen or (Revocation.CHAIN if trust.crls else Revocation.OFF),
+    )
+    return Verifier(settings).verify(chain, hostname, at)
+
+
+class Verifier:
+    """Verifies the chains of the peers of one set of settings; the OpenSSL context behind it is made once."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.truststore is None:
+            text = "this profile verifies no peer: it has no truststore="
+            raise UsageError(text)
+        if not len(settings.truststore):
+            text = "the truststore holds no trust anchor, so no chain can be accepted: put the CA of the peers into it"
+            raise UsageError(text)
+        self._settings = settings
+        self._truststore = settings.truststore
+        self._lock = threading.Lock()
+        self._judge: Judge | None = None
+
+    def verify(self, chain: PeerChain, hostname: str | None, at: datetime | None) -> VerifiedChain:
+        """As :func:`verify`."""
+        now = moment(at)
+        name = self._name(hostname)
+        sent = read_chain(chain)
+        verdict = self._now().judge(sent, name) if at is None else judge_at(self._settings, sent, name, now)
+        judged = self._judged(sent, verdict, name, now)
+        findings = explain_chain(judged)
+        if not verdict.accepted:
+            raise ChainError(self._all_faults(verdict, sent, findings, judged.role), verify_code=verdict.code)
+        path = cut_at_anchor(verdict.path, frozenset(map(_certificate.der, self._truststore.anchors)))
+        parsed = list(map(_certificate.parse, path))
+        readable = tuple(each for each in parsed if each is not None)
+        refusals = [*self._unusable(parsed, judged.role), *self._rules(parsed, judged.role)]
+        if refusals:
+            raise ChainError(refusals)
+        return VerifiedChain(
+            path=readable,
+            anchor=readable[-1],
+            checked=tuple(self._checked(readable, name, now)),
+            not_checked=tuple(self._not_checked(name)),
+            findings=tuple(finding for finding in findings if finding.severity is Severity.WARNING),
+        )
+
+    def _now(self) -> Judge:
+        with self._lock:
+            if self._judge is None:
+                self._judge = Judge(self._settings)
+            return self._judge
+
+    def _name(self, hostname: str | None) -> str | None:
+        """The name as ``ssl`` encodes it, ``None`` where none is compared."""
+        if hostname is None:
+            return None
+        if self._settings.role is Role.SERVER:
+            text = (
+                "hostname= is for the chain of a server; a client has no host name: say with authorize= who may come in"
+            )
+            raise UsageError(text)
+        return asked_name(hostname, self._settings.hosts)
+
+    def _judged(self, sent: tuple[bytes, ...], verdict: Verdict, name: str | None, now: datetime) -> JudgedChain:
+        settings = self._settings
+        path = tuple(map(_certificate.parse, verdict.path))
+        return JudgedChain(
+            sent=tuple(map(_certificate.parse, sent)),
+            begun=() if None in path else path,  # type: ignore[arg-type] # no None is left
+            anchors=self._truststore.anchors,
+            crls=self._truststore.crls,
+            role=settings.role.other,
+            now=now,
+            policy=settings.policy,
+            eku=settings.eku,
+            chain_rules=settings.chain_rules,
+            revocation=settings.revocation,
+            hostname=name if settings.check_hostname else None,
+        )
+
+    def _all_faults(
+        self, verdict: Verdict, sent: tuple[bytes, ...], findings: list[Finding], role: Role
+    ) -> list[Finding]:
+        """The findings, with OpenSSL's own word where none of them says the same."""
+        if not verdict.judged:
+            return [self._not_judged(verdict, sent, role), *findings]
+        if any(fits_code(finding.failure, verdict.code) for finding in errors(findings)):
+            return findings
+        own = Finding(
+            failure=VERIFY_CODES.get(verdict.code, FailureReason.CERTIFICATE_REJECTED),
+            severity=Severity.ERROR,
+            step=role.verified_at,
+            message=f"OpenSSL refuses the chain: {verdict.message} (verify code {verdict.code})",
+            remedy="have the certificate that this speaks of issued anew by a CA that follows RFC 5280",
+        )
+        return [own, *findings]
+
+    def _not_judged(self, verdict: Verdict, sent: tuple[bytes, ...], role: Role) -> Finding:
+        alone = [not self._now().judge([entry]).judged for entry in sent]
+        if any(alone):
+            position: int | None = alone.index(True)
+            text = f"OpenSSL cannot decode the certificate at place {position} of the chain"
+            remedy = "get it again from where it came from, or have it issued anew"
+        else:
+            position, text = None, f"OpenSSL does not take the chain as a whole ({verdict.message})"
+            remedy = "send the leaf and its intermediates only; OpenSSL takes 100 kB"
+        return Finding(
+            failure=FailureReason.MALFORMED,
+            severity=Severity.ERROR,
+            step=role.certificate_step,
+            message=text,
+            remedy=remedy,
+            position=position,
+        )
+
+    def _unusable(self, path: list[x509.Certificate | None], role: Role) -> list[Finding]:
+        """A key that no handshake can be signed with; OpenSSL judges the path without it."""
+        return [] if path[0] is None else list(unusable_key(path[0], role))
+
+    def _rules(self, path: list[x509.Certificate | None], role: Role) -> list[Finding]:
+        """What the profile demands beyond OpenSSL's verdict, as the hook of a handshake applies it."""
+        leaf, readable = path[0], tuple(each for each in path if each is not None)
+        if leaf is None or len(readable) != len(path):
+            return [_unreadable(path.index(None), role)] if self._settings.has_rules else []
+        peer = PeerIdentity(leaf, readable, resumed=False)
+        return [
+            Finding(
+                failure=failure,
+                severity=Severity.ERROR,
+                step=role.verified_at,
+                message=f"{_certificate.label(leaf)} is refused by a rule of ours: {text}",
+                remedy="get a certificate that fits the rule, or change the rule",
+                certificate=leaf,
+                position=0,
+                required=role.eku if failure is FailureReason.WRONG_EKU else None,
+            )
+            for failure, text in admission.objections(self._settings, peer)
+        ]
+
+    def _checked(self, path: tuple[x509.Certificate, ...], name: str | None, now: datetime) -> list[str]:
+        settings, owner = self._settings, self._settings.role.other
+        strict = " as RFC 5280 asks (strict)" if settings.chain_rules is ChainRules.STRICT else ""
+        checked = [
+            f"the path to {_certificate.label(path[-1])}: names, signatures, CA flags, name constraints{strict}",
+            f"the dates of {len(path)} certificates at {_certificate.when(now)}",
+            f"keys and signatures of {settings.policy.minimum_security_bits} bits or more ({settings.policy.name})",
+            f"extended key usage {owner.eku}{' (required)' if settings.eku is EKUPolicy.REQUIRED else ', if present'}",
+        ]
+        if name is not None and settings.check_hostname:
+            checked.append(f"the name {name}")
+        if settings.revocation is not Revocation.OFF:
+            which = "every certificate of the path" if settings.revocation is Revocation.CHAIN else "the leaf only"
+            checked.append(f"revocation of {which} by CRL")
+        return checked
+
+    def _not_checked(self, name: str | None) -> list[str]:
+        settings = self._settings
+        left = ["that the peer has the private key: only a handshake can tell", "OCSP and certificate transparency"]
+        if settings.check_hostname and name is None:
+            left.append("the host name: none was given")
+        if settings.revocation is Revocation.OFF:
+            left.append("revocation: the truststore holds no CRLs, or revocation is OFF")
+        elif settings.revocation is Revocation.LEAF:
+            left.append("revocation of the CAs in the path")
+        return left
+
+
+def _unreadable(position: int, role: Role) -> Finding:
+    return Finding(
+        failure=FailureReason.MALFORMED,
+        severity=Severity.ERROR,
+        step=role.verified_at,
+        message=f"OpenSSL accepts the chain, but certificate {position} of its path cannot be read here, so the rules "
+        "of the profile cannot be applied",
+        remedy="have it issued anew by a CA that follows RFC 5280",
+        position=position,
+    )

@@ -223,7 +223,7 @@ def test_a_leaf_key_on_a_curve_that_tls_does_not_sign_with_is_an_error(
     keystore = _keystore(authority, role, private_key=ec.generate_private_key(curve))
     found = only(_report(authority, role, keystore), FailureReason.NO_SHARED_SIGNATURE_ALGORITHM)
     assert (found.severity, found.step, found.position) == (ERROR, role.certificate_step, 0)
-    assert (found.required, found.presented) == ("P-256, P-384 or P-521", curve.name)
+    assert (found.required, found.presented) == ("RSA, Ed25519, Ed448, or EC on P-256, P-384 or P-521", curve.name)
     assert found.certificate == keystore.certificate
     assert found.message.startswith(f"the key of leaf CN=localhost is on the curve {curve.name}, ")
     assert found.remedy == "get a certificate for a key on P-256, or an RSA key"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from mtls._certificate import extension, is_ca, is_self_issued, label, name, subject_alternative_names
 from mtls._checks.dates import check_dates
-from mtls._checks.form import strict_faults, unknown_critical, wrong_eku
+from mtls._checks.form import strict_faults, unknown_critical
 from mtls._checks.strength import check_strength
+from mtls._checks.usage import check_usage
 from mtls._model import AnchorKind, ChainRules, EKUPolicy, FailureReason, Finding, Role, Severity
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from mtls._credentials.keystore import Keystore
     from mtls._credentials.truststore import Truststore
     from mtls._policy import TLSPolicy
-
-_CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
-"""The curves that TLS 1.3 has a signature scheme for and peers offer in TLS 1.2 (measured: OpenSSL 3 ends every
-handshake with another one).
-"""
 
 
 def check_keystore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
@@ -48,128 +43,12 @@ def check_keystore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
         owner = "leaf" if position == 0 else "intermediate"
         findings += check_dates(certificate, now, step=step, owner=owner, position=position)
         findings += check_strength(certificate, policy, step=step, owner=owner, position=position)
-        findings += _extended_key_usage(certificate, role, eku, position)
         findings += _form(certificate, role, chain_rules, position)
-        if position:
-            findings += _issues_certificates(certificate, role, position)
-            findings += _path_length(keystore, role, position)
-    findings += _leaf_curve(keystore.certificate, role)
-    findings += _leaf_key_usage(keystore.certificate, role)
+    findings += check_usage((keystore.certificate, *keystore.chain), role, eku=eku, chain_rules=chain_rules)
     findings += _names(keystore.certificate, role)
     findings += _completeness(keystore, truststore, role)
     findings += _tidiness(keystore, role)
     return findings
-
-
-def _extended_key_usage(
-    certificate: x509.Certificate, role: Role, policy: EKUPolicy, position: int
-) -> Iterator[Finding]:
-    who = f"{'leaf' if position == 0 else 'intermediate'} {label(certificate)}"
-    common = {"step": role.verified_at, "certificate": certificate, "position": position, "required": role.eku}
-    ask = f"ask the CA for a certificate with {role.eku}"
-    if position == 0 and extension(certificate, x509.ExtendedKeyUsage) is None:
-        required = policy is EKUPolicy.REQUIRED
-        yield Finding(
-            failure=FailureReason.WRONG_EKU if required else FailureReason.EKU_ABSENT,
-            severity=Severity.ERROR if required else Severity.WARNING,
-            message=f"{who} has no extended key usage; strict peers want {role.eku} (RFC 5280, 4.2.1.12)",
-            remedy=ask,
-            presented="none",
-            **common,  # type: ignore[arg-type] # the four keywords fit their fields
-        )
-    for fault in wrong_eku(certificate, role):
-        if position:
-            remedy = f"have the leaf issued by a CA whose own certificate allows {role.eku}, or has no EKU"
-        elif role is Role.CLIENT:
-            remedy = f"{ask}; public CAs stopped issuing it in 2026, so it has to be a private CA"
-        else:
-            remedy = ask
-        yield Finding(
-            failure=fault.failure,
-            severity=Severity.ERROR,
-            message=f"{who} {fault.text}",
-            remedy=remedy,
-            presented=fault.presented,
-            **common,  # type: ignore[arg-type] # the four keywords fit their fields
-        )
-
-
-def _leaf_curve(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
-    key = leaf.public_key()
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in _CURVES:
-        yield Finding(
-            failure=FailureReason.NO_SHARED_SIGNATURE_ALGORITHM,
-            severity=Severity.ERROR,
-            step=role.certificate_step,
-            message=f"the key of leaf {label(leaf)} is on the curve {key.curve.name}, with which TLS 1.3 cannot sign "
-            "(RFC 8446, 4.2.3) and which peers do not accept in TLS 1.2",
-            remedy="get a certificate for a key on P-256, or an RSA key",
-            certificate=leaf,
-            position=0,
-            required="P-256, P-384 or P-521",
-            presented=key.curve.name,
-        )
-
-
-def _leaf_key_usage(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
-    usage = extension(leaf, x509.KeyUsage)
-    if usage is None or usage.digital_signature:
-        return
-    tolerated = usage.key_agreement or (role is Role.SERVER and usage.key_encipherment)
-    yield Finding(
-        failure=FailureReason.WRONG_KEY_USAGE,
-        severity=Severity.WARNING if tolerated else Severity.ERROR,
-        step=role.verified_at,
-        message=f"leaf {label(leaf)} has a keyUsage without digitalSignature, which TLS 1.3 and ECDHE sign with "
-        "(RFC 8446, 4.4.2.2)",
-        remedy="ask the CA for a certificate with keyUsage digitalSignature",
-        certificate=leaf,
-        position=0,
-        required="digitalSignature",
-        presented="a keyUsage without it",
-    )
-
-
-def _issues_certificates(certificate: x509.Certificate, role: Role, position: int) -> Iterator[Finding]:
-    who = f"intermediate {label(certificate)}"
-    usage = extension(certificate, x509.KeyUsage)
-    if not is_ca(certificate):
-        failure, text, needed = FailureReason.NOT_A_CA, "is no CA (basicConstraints)", "CA:TRUE"
-    elif usage is not None and not usage.key_cert_sign:
-        failure, text, needed = FailureReason.WRONG_KEY_USAGE, "may not sign certificates (keyUsage)", "keyCertSign"
-    else:
-        return
-    yield Finding(
-        failure=failure,
-        severity=Severity.ERROR,
-        step=role.verified_at,
-        message=f"{who} {text}, so no peer accepts what it issued",
-        remedy="have the leaf issued by a proper CA",
-        certificate=certificate,
-        position=position,
-        required=needed,
-    )
-
-
-def _path_length(keystore: Keystore, role: Role, position: int) -> Iterator[Finding]:
-    """RFC 5280, 4.2.1.9: how many CAs may stand between this one and the leaf; self-issued ones do not count."""
-    certificate, below = keystore.chain[position - 1], keystore.chain[: position - 1]
-    constraints = extension(certificate, x509.BasicConstraints)
-    limit = None if constraints is None else constraints.path_length
-    count = sum(not is_self_issued(each) for each in below)
-    if limit is not None and count > limit:
-        yield Finding(
-            failure=FailureReason.PATH_TOO_LONG,
-            severity=Severity.ERROR,
-            step=role.verified_at,
-            message=f"intermediate {label(certificate)} allows {limit} CAs below itself (pathLenConstraint), and the "
-            f"chain has {count}",
-            remedy="have the leaf issued by a CA that stands higher, or this CA issued anew with a longer path",
-            certificate=certificate,
-            position=position,
-            required=f"at most {limit}",
-            presented=str(count),
-        )
 
 
 def _form(certificate: x509.Certificate, role: Role, rules: ChainRules, position: int) -> Iterator[Finding]:

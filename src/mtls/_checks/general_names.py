@@ -109,6 +109,8 @@ class GeneralName(NamedTuple):
             return printable(_rfc4514(self.value)) or "(empty name)"
         if self.kind is Kind.ADDRESS:
             return _address(self.value)
+        if self.kind is Kind.OTHER:
+            return printable(_other(self.value))
         return printable(f"({self.value.hex()})")
 
 
@@ -230,6 +232,12 @@ def _rfc4514(name: bytes) -> str:
         for together in _attributes(name)
     )  # fmt: skip
     return ",".join(reversed(list(texts)))
+
+
+def _other(value: bytes) -> str:
+    """The text in an otherName; one that holds none in hexadecimal."""
+    [(tag, text)] = [inner for _, outer in parts(value)[1:] for inner in parts(outer)][:1] or [(0, b"")]
+    return text.decode(_TEXTS[tag], "replace") if tag in _TEXTS else f"({value.hex()})"
 
 
 def _address(value: bytes) -> str:

@@ -15,11 +15,17 @@ _ED448_BITS = 224
 
 
 def check_strength(
-    certificate: x509.Certificate, policy: TLSPolicy, *, step: HandshakeStep, owner: str, position: int
+    certificate: x509.Certificate,
+    policy: TLSPolicy,
+    *,
+    step: HandshakeStep,
+    owner: str,
+    position: int,
+    anchor: bool = False,
 ) -> list[Finding]:
     """WEAK_KEY and WEAK_SIGNATURE against the policy's security level, counted as OpenSSL counts.
 
-    A self-signed certificate's own signature is not judged: nobody relies on it.
+    The signature on a trust ``anchor`` is not judged, nor a self-signed certificate's own: nobody relies on it.
     """
     needed = policy.minimum_security_bits
     found = []
@@ -27,7 +33,7 @@ def check_strength(
     if key_bits < needed:
         found.append((FailureReason.WEAK_KEY, f"the key of {owner} {label(certificate)} is {key_name}", key_bits))
     signature_bits, digest = _signature_strength(certificate)
-    if signature_bits < needed and certificate.subject != certificate.issuer:
+    if signature_bits < needed and not anchor and certificate.subject != certificate.issuer:
         text = f"the signature on {owner} {label(certificate)} uses {digest}"
         found.append((FailureReason.WEAK_SIGNATURE, text, signature_bits))
     return [
@@ -48,7 +54,7 @@ def check_strength(
 
 def key_strength(certificate: x509.Certificate) -> tuple[int, str]:
     """The security bits of its public key and what to call that: ``(128, "EC secp256r1")``."""
-    match key := _public_key(certificate):
+    match key := public_key(certificate):
         case rsa.RSAPublicKey():
             return rsa_security_bits(key.key_size), f"RSA {key.key_size}"
         case dsa.DSAPublicKey():
@@ -65,7 +71,7 @@ def key_strength(certificate: x509.Certificate) -> tuple[int, str]:
             return 0, type(key).__name__
 
 
-def _public_key(certificate: x509.Certificate) -> object:
+def public_key(certificate: x509.Certificate) -> object:
     """The key, or the number of its algorithm where ``cryptography`` cannot read it."""
     try:
         return certificate.public_key()

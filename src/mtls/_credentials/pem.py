@@ -118,9 +118,7 @@ def blocks(document: Document) -> list[Block]:
     return found
 
 
-def without(
-    wanted: str, failure: SourceFailure, found: Sequence[Block], document: Document
-) -> SourceError:
+def without(wanted: str, failure: SourceFailure, found: Sequence[Block], document: Document) -> SourceError:
     """The error for PEM without the thing ``wanted``: what it holds instead, and what to do about it."""
     for block in found:
         for label, remedy in _INSTEAD:

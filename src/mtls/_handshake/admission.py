@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography import x509
 
 from mtls import _certificate
+from mtls._checks.crl_choice import may_hold
 from mtls._handshake.hostnames import certificate_covers
 from mtls._handshake.peer import PeerIdentity, identity_of
 from mtls._handshake.peer_policy import PeerPolicy
@@ -52,17 +53,20 @@ def refusal(connection: Connection, real: Any, now: datetime) -> Refusal | None:
             return FailureReason.CERTIFICATE_REQUIRED, "it showed no certificate", None
         return None  # ClientAuth.OPTIONAL and no certificate: there is nobody to ask about
     leaf = _certificate.der(peer.certificate)
-    rules = (
+    resumed = (
         _resumed_out_of_date(peer, now),
         _resumed_without_revocation(settings, peer, real.context.verify_flags, now),
         _resumed_elsewhere(peer, connection.server_hostname if real.context.check_hostname else None),
-        _eku(settings, peer),
-        _identity(settings, peer),
     )
-    for rule in rules:
+    for rule in (*resumed, *objections(settings, peer)):
         if rule is not None:
             return *rule, leaf
     return None
+
+
+def objections(settings: Settings, peer: PeerIdentity) -> list[tuple[FailureReason, str]]:
+    """What the rules of the profile have against a peer whose path OpenSSL accepts, each with the reason."""
+    return [objection for objection in (_eku(settings, peer), _identity(settings, peer)) if objection is not None]
 
 
 def _resumed_out_of_date(peer: PeerIdentity, now: datetime) -> tuple[FailureReason, str] | None:
@@ -84,32 +88,12 @@ def _resumed_without_revocation(
     if not peer.resumed or settings.truststore is None or not flags & ssl.VERIFY_CRL_CHECK_LEAF:
         return None
     for certificate in peer.chain if flags & _CRL_CHECK_CHAIN else peer.chain[:1]:
-        lists = [crl for crl in settings.truststore.crls if _may_hold(crl, certificate)]
+        lists = [crl for crl in settings.truststore.crls if may_hold(crl, certificate)]
         if lists and all(crl.next_update_utc is not None and crl.next_update_utc < now for crl in lists):
             issuer = _certificate.name(certificate.issuer)
             text = f"every CRL of {issuer} has ended since the session that was resumed had begun"
             return FailureReason.CRL_EXPIRED, text
     return None
-
-
-def _may_hold(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> bool:
-    """Whether OpenSSL would look for a certificate in this CRL: issued under the same name and, where both say, by the
-    same key (a CA that was given a new key keeps its name).
-    """
-    if _folded(crl.issuer) != _folded(certificate.issuer):
-        return False
-    keys = _issuing_key(crl), _issuing_key(certificate)
-    return None in keys or keys[0] == keys[1]
-
-
-def _issuing_key(signed: x509.Certificate | x509.CertificateRevocationList) -> bytes | None:
-    identifier = _certificate.extension(signed, x509.AuthorityKeyIdentifier)  # type: ignore[arg-type] # CRLs have them too
-    return None if identifier is None else identifier.key_identifier
-
-
-def _folded(name: x509.Name) -> list[set[tuple[x509.ObjectIdentifier, bytes]]]:
-    """A name as OpenSSL compares it: ASCII case and white space do not count (RFC 5280, 7.1)."""
-    return [{(part.oid, b" ".join(str(part.value).encode().lower().split())) for part in rdn} for rdn in name.rdns]
 
 
 def _resumed_elsewhere(peer: PeerIdentity, hostname: str | None) -> tuple[FailureReason, str] | None:

@@ -16,7 +16,7 @@ from mtls._handshake import tables
 from mtls._handshake.diagnosis import Diagnosis, Observation, diagnose
 from mtls._handshake.staging import leaf_der
 from mtls._handshake.verified_paths import verified_path
-from mtls._model import EKUPolicy, Evidence, FailureReason, Phase, Role, ServerIdentity, Side
+from mtls._model import Evidence, FailureReason, Phase, Role, Side
 from mtls.errors import HandshakeError, HandshakeTimeoutError, PeerVerificationError
 
 if TYPE_CHECKING:
@@ -59,10 +59,8 @@ class Connection:
         settings = self.settings
         if settings.truststore is not None and not real.session_reused and (path := verified_path(real)):
             self.paths.remember(path)
-        named_server = settings.role is Role.CLIENT and settings.server_identity is not ServerIdentity.HOSTNAME
-        ruled = settings.authorize is not None or named_server or settings.eku is EKUPolicy.REQUIRED
         anonymous = settings.verify_mode is ssl.CERT_REQUIRED and real.getpeercert(True) is None
-        if not (ruled or anonymous or real.session_reused):
+        if not (settings.has_rules or anonymous or real.session_reused):
             return
         from mtls._handshake import admission
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from mtls._handshake.connection import Connection
 from mtls._handshake.following import ContextStatus, Follower, Reload
-from mtls._handshake.hostnames import dns_name_matches
+from mtls._handshake.hostnames import asked_name
 from mtls._handshake.seal import Sealed
 from mtls._handshake.standins import Unfinished
 from mtls._handshake.trace import Trace
@@ -227,18 +227,7 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             text = "a client names the server it wants: give server_hostname="
             raise UsageError(text)
         if hostname:
-            self._admit_host(hostname)
-
-    def _admit_host(self, hostname: str | bytes) -> None:
-        try:
-            name = self._encode_hostname(hostname)
-        except UnicodeError as fault:
-            text = f"{hostname!r} is no host name: {fault}"
-            raise UsageError(text) from fault
-        hosts = self._generation.settings.hosts
-        if hosts and not any(dns_name_matches(name, rule) for rule in hosts):
-            text = f"{name!r} is not listed in hosts={hosts!r}, so nothing was sent to it; list it if it is meant"
-            raise UsageError(text)
+            asked_name(hostname, self._generation.settings.hosts)
 
     def _follow(self) -> None:
         if self._follower is not None and not self._reloading and self._follower.changed():

@@ -61,6 +61,12 @@ class Settings:
         return self.role is Role.CLIENT and self.server_identity is ServerIdentity.HOSTNAME
 
     @property
+    def has_rules(self) -> bool:
+        """Whether the profile demands more of a peer than OpenSSL does."""
+        named_server = self.role is Role.CLIENT and self.server_identity is not ServerIdentity.HOSTNAME
+        return self.authorize is not None or named_server or self.eku is EKUPolicy.REQUIRED
+
+    @property
     def verify_flags(self) -> int:
         """The ``X509_V_FLAG_*`` bits, the same on every Python."""
         flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN

@@ -8,10 +8,31 @@ from __future__ import annotations
 
 import re
 
+from mtls.errors import UsageError
+
 LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 """One label of a DNS name in lower case, underscores included (RFC 1035, 2.3.1; RFC 2181, 11)."""
 _ASKED_FOR = re.compile(r"[a-z0-9-]+")
 _BELOW_A_STAR = re.compile(r"(?:\.(?!-)[a-z0-9-]+(?<!-)){2,}")
+
+
+def asked_name(hostname: object, hosts: tuple[str, ...]) -> str:
+    """The name that a client asks for, as ``ssl`` encodes it.
+
+    Raises :class:`UsageError` for what is no host name, and for one that ``hosts`` (empty: any) does not list.
+    """
+    try:
+        name = hostname.encode("idna").decode("ascii") if isinstance(hostname, str) else bytes(hostname).decode("ascii")  # type: ignore[call-overload] # anything else is a TypeError
+    except (UnicodeError, TypeError) as fault:
+        text = f"{hostname!r} is no host name: {fault}"
+        raise UsageError(text) from fault
+    if not name or name.startswith(".") or "\0" in name:
+        text = f"{hostname!r} is no host name: it is empty, begins with a dot or holds a null byte"
+        raise UsageError(text)
+    if hosts and not any(dns_name_matches(name, rule) for rule in hosts):
+        text = f"{name!r} is not listed in hosts={hosts!r}, so nothing was sent to it; list it if it is meant"
+        raise UsageError(text)
+    return name
 
 
 def dns_name_matches(presented: str, rule: str) -> bool:

@@ -215,6 +215,23 @@ VERIFY_CODES: dict[int, F] = {
 }
 """``X509_V_ERR_*`` (x509_vfy.h of OpenSSL 3) to a failure."""
 
+_SAME_CODE: dict[F, frozenset[F]] = {
+    F.UNKNOWN_CA: frozenset({F.INCOMPLETE_CHAIN, F.SELF_SIGNED}),
+    F.SELF_SIGNED: frozenset({F.UNKNOWN_CA}),
+    F.WRONG_EKU: frozenset({F.WRONG_KEY_USAGE}),
+    F.NOT_A_CA: frozenset({F.WRONG_KEY_USAGE, F.MISSING_EXTENSION}),
+}
+"""What the checks can tell apart where OpenSSL has one code: 20 is an unknown CA and a missing intermediate, 26 the
+extended and the plain key usage, 79 every reason for which a certificate is no CA.
+"""
+
+
+def fits_code(failure: F, code: int) -> bool:
+    """Whether ``failure`` is what OpenSSL's verify code means, or one of the things it means."""
+    general = VERIFY_CODES.get(code)
+    return general is not None and (failure is general or failure in _SAME_CODE.get(general, ()))
+
+
 CALLER_REASONS = frozenset(
     {
         "APPLICATION_DATA_AFTER_CLOSE_NOTIFY",  # unwrap() with data unread

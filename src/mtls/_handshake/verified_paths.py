@@ -54,7 +54,9 @@ def up_to_anchor(connection: Any, path: tuple[bytes, ...]) -> tuple[bytes, ...]:
     Behind a pinned leaf OpenSSL puts whatever CAs the peer sent; they may be of its own making, with the name and the
     key of the real ones. ``get_ca_certs`` lists all anchors but such leaves.
     """
-    if len(path) == 1:
-        return path
-    anchors = set(connection.context.get_ca_certs(True))
+    return path if len(path) == 1 else cut_at_anchor(path, frozenset(connection.context.get_ca_certs(True)))
+
+
+def cut_at_anchor(path: tuple[bytes, ...], anchors: frozenset[bytes]) -> tuple[bytes, ...]:
+    """The part of a verified path up to the last of the anchors; the leaf alone where it is none of them."""
     return path[: 1 + max((place for place, entry in enumerate(path) if entry in anchors), default=0)]

@@ -1,0 +1,187 @@
+"""Does a path end at a trust anchor, and if not, what is missing? OpenSSL and the alerts have one answer for all of it.
+
+Rule: an unknown CA and a missing intermediate can look the same: a certificate whose issuer is not at hand. The finding
+always says both; which of the two it is called rests on evidence that is named in ``_is_incomplete``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+from mtls._certificate import extension, fingerprint, label, name, printable, same_name
+from mtls._checks.path import looks_self_signed
+from mtls._model import FailureReason, Finding, Role, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mtls._checks.path import Path
+
+_WORD = re.compile(r"[^\W_]+")
+_SAYS_NOTHING = frozenset(
+    {"ca", "root", "intermediate", "issuing", "issuer", "sub", "subca", "authority", "certificate"}
+)
+"""Words in the names of CAs that do not tell whose CA it is."""
+_ADDRESS_LENGTH = 200
+_DIGITS = 16
+
+
+def check_anchoring(
+    path: Path, sent: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], role: Role
+) -> Iterator[Finding]:
+    """UNKNOWN_CA, INCOMPLETE_CHAIN or SELF_SIGNED for a path without an anchor; ``role`` is that of its owner."""
+    if path.anchor is not None:
+        return
+    top = path.top
+    impostors = [each for each in (*anchors, *sent) if each != top and same_name(each.subject, top.issuer)]
+    trusted = [each for each in impostors if each in anchors]
+    if looks_self_signed(top):
+        finding = _self_signed(path, trusted)
+    elif trusted:
+        finding = _another_key(top, trusted[0])
+    elif impostors:
+        finding = _another_key(top, impostors[0], sent=True)
+    else:
+        finding = _no_issuer(path, anchors)
+    failure, message, remedy, presented = finding
+    yield Finding(
+        failure=failure,
+        severity=Severity.ERROR,
+        step=role.verified_at,
+        message=message,
+        remedy=remedy,
+        certificate=top,
+        position=len(path.certificates) - 1,
+        required="a path to one of: " + _names(anchors),
+        presented=presented,
+    )
+
+
+_Told = tuple[FailureReason, str, str, str]
+
+
+def _self_signed(path: Path, trusted: Sequence[x509.Certificate]) -> _Told:
+    top = path.top
+    whose = f"SHA-256 {fingerprint(top)[:_DIGITS]}…"
+    if trusted:
+        message = (
+            f"the chain ends at {label(top)} ({whose}); the truststore holds a CA of this name "
+            f"(SHA-256 {fingerprint(trusted[0])[:_DIGITS]}…), but it is another certificate with another key"
+        )
+        remedy = (
+            "find out which of the two is genuine; if the CA was made anew, put its new certificate into the truststore"
+        )
+        return FailureReason.UNKNOWN_CA, message, remedy, whose
+    if len(path.certificates) == 1:
+        message = f"{label(top)} ({whose}) is self-signed, and it is not in the truststore"
+        remedy = (
+            "have it issued by a trusted CA, or, if it is genuine, put exactly this certificate into the truststore"
+        )
+        return FailureReason.SELF_SIGNED, message, remedy, whose
+    message = f"the chain ends at the root {label(top)} ({whose}), which is not in the truststore"
+    remedy = f"if it is genuine (compare the fingerprint with its owner), put {label(top)} into the truststore"
+    return FailureReason.UNKNOWN_CA, message, remedy, whose
+
+
+def _another_key(top: x509.Certificate, other: x509.Certificate, *, sent: bool = False) -> _Told:
+    where = "was sent along" if sent else "is in the truststore"
+    wanted, has = _wanted_key(top), _key_of(other)
+    message = (
+        f"{label(top)} was issued by {name(top.issuer)} with the key {wanted}; the {name(top.issuer)} that {where} has "
+        f"the key {has}: the same name, another key"
+    )
+    place = "behind the leaf" if sent else "into the truststore"
+    remedy = f"if the CA was given a new key, put its new certificate {place}; else somebody else uses its name"
+    return FailureReason.UNKNOWN_CA, message, remedy, f"key {wanted}"
+
+
+def _no_issuer(path: Path, anchors: Sequence[x509.Certificate]) -> _Told:
+    top = path.top
+    issuer, key = name(top.issuer), _wanted_key(top)
+    address = _issuer_address(top)
+    found_at = f" (its certificate is said to be at {address}; nothing was fetched)" if address else ""
+    fact = f"the issuer of {label(top)}, {issuer}, key {key}, was not sent and is not in the truststore{found_at}"
+    presented = f"{label(top)}, issued by {issuer}"
+    if _is_incomplete(path, anchors, address):
+        message = f"the chain is incomplete: {fact}"
+        remedy = (
+            f"have the peer send the certificate of {issuer} behind its own; if {issuer} is a CA of its own that is to "
+            "be trusted, put it into the truststore"
+        )
+        return FailureReason.INCOMPLETE_CHAIN, message, remedy, presented
+    message = f"the chain ends at a CA that is not trusted: {fact}"
+    remedy = (
+        f"if {issuer} is genuine, put its certificate into the truststore; if it is an intermediate of a CA that is "
+        "there, the peer must send it"
+    )
+    return FailureReason.UNKNOWN_CA, message, remedy, presented
+
+
+def _is_incomplete(path: Path, anchors: Sequence[x509.Certificate], address: str | None) -> bool:
+    """Whether an intermediate is more likely to be missing than a root to be unknown.
+
+    No anchor may have intermediates: no. The names of the missing CA and of an anchor have a telling word in common:
+    yes; they have telling words and none in common: no. Else: a peer that sent no intermediate at all, or a certificate
+    that says where its issuer's is to be had (a root needs no such address).
+    """
+    if all(_allows_no_intermediate(anchor) for anchor in anchors):
+        return False
+    wanted = _telling_words(path.top.issuer)
+    known = [_telling_words(anchor.subject) for anchor in anchors]
+    if any(wanted & words for words in known):
+        return True
+    if wanted and all(known):
+        return False
+    return address is not None or len(path.certificates) == 1
+
+
+def _allows_no_intermediate(anchor: x509.Certificate) -> bool:
+    constraints = extension(anchor, x509.BasicConstraints)
+    return constraints is not None and (not constraints.ca or constraints.path_length == 0)
+
+
+def _telling_words(distinguished: x509.Name) -> frozenset[str]:
+    values = [
+        str(part.value).lower()
+        for part in distinguished
+        if part.oid in {x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME}
+    ]
+    words = {word for value in values for word in _WORD.findall(value)}
+    return frozenset(word for word in words - _SAYS_NOTHING if not word.isdigit() and len(word) > 1)
+
+
+def _issuer_address(certificate: x509.Certificate) -> str | None:
+    """Where the certificate says that its issuer's is to be had (RFC 5280, 4.2.2.1); never fetched."""
+    access = extension(certificate, x509.AuthorityInformationAccess)
+    for description in access or ():
+        location = description.access_location
+        wanted = description.access_method == AuthorityInformationAccessOID.CA_ISSUERS
+        if wanted and isinstance(location, x509.UniformResourceIdentifier):
+            return printable(location.value, _ADDRESS_LENGTH)
+    return None
+
+
+def _wanted_key(certificate: x509.Certificate) -> str:
+    identifier = extension(certificate, x509.AuthorityKeyIdentifier)
+    return _shown(None if identifier is None else identifier.key_identifier)
+
+
+def _key_of(certificate: x509.Certificate) -> str:
+    identifier = extension(certificate, x509.SubjectKeyIdentifier)
+    return _shown(None if identifier is None else identifier.digest)
+
+
+def _shown(identifier: bytes | None) -> str:
+    if identifier is None:
+        return "(no key identifier)"
+    text = identifier.hex()
+    return text if len(text) <= 2 * _DIGITS else f"{text[: 2 * _DIGITS]}…"
+
+
+def _names(anchors: Sequence[x509.Certificate]) -> str:
+    shown = ", ".join(label(anchor) for anchor in anchors[:3])
+    return shown if len(anchors) <= 3 else f"{shown} and {len(anchors) - 3} more"  # noqa: PLR2004 - as many as are shown

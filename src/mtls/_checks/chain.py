@@ -1,0 +1,168 @@
+"""Every fault of one chain, the most telling first: what OpenSSL, which stops at the first, does not tell.
+
+Rule: pure, and no verdict. It explains the path that OpenSSL took; one question a file, and they are asked here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mtls._certificate import label
+from mtls._checks.anchoring import check_anchoring
+from mtls._checks.dates import check_dates
+from mtls._checks.form import strict_faults, unknown_critical
+
+try:
+    from mtls._checks.host_name import check_host_name
+except ImportError:
+
+    def check_host_name(*_: object, **__: object) -> tuple:
+        return ()
+
+
+from mtls._checks.name_constraints import check_name_constraints
+from mtls._checks.order import check_order
+from mtls._checks.path import Path, complete
+
+try:
+    from mtls._checks.revocation import check_revocation
+except ImportError:
+
+    def check_revocation(*_: object, **__: object) -> tuple:
+        return ()
+
+
+from mtls._checks.signatures import check_signatures
+from mtls._checks.strength import check_strength
+from mtls._checks.usage import check_usage
+from mtls._model import ChainRules, FailureReason, Finding, Role, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from cryptography import x509
+
+    from mtls._model import EKUPolicy, Revocation
+    from mtls._policy import TLSPolicy
+
+_F = FailureReason
+_MOST_TELLING = (
+    {_F.WRONG_ORDER},
+    {_F.UNKNOWN_CA, _F.INCOMPLETE_CHAIN, _F.SELF_SIGNED},
+    {_F.BAD_SIGNATURE},
+    {_F.REVOKED},
+    {_F.EXPIRED, _F.NOT_YET_VALID},
+    {_F.NOT_A_CA, _F.PATH_TOO_LONG, _F.WRONG_KEY_USAGE, _F.WRONG_EKU},
+    {_F.HOSTNAME_MISMATCH},
+    {_F.NAME_CONSTRAINTS},
+    {_F.UNKNOWN_CRITICAL_EXTENSION, _F.WEAK_KEY, _F.WEAK_SIGNATURE},
+    {_F.CRL_EXPIRED},
+    {_F.CRL_MISSING},
+)
+"""Which failure says most: who somebody is comes before what their certificate says. What is not named is last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedChain:
+    """A chain as it was sent (``None``: ``cryptography`` cannot read it), the path that OpenSSL took, as far as it
+    came, and by what it was judged. ``role`` is that of the chain's owner, ``now`` is aware.
+    """
+
+    sent: tuple[x509.Certificate | None, ...]
+    begun: tuple[x509.Certificate, ...]
+    anchors: tuple[x509.Certificate, ...]
+    crls: tuple[x509.CertificateRevocationList, ...]
+    role: Role
+    now: datetime
+    policy: TLSPolicy
+    eku: EKUPolicy
+    chain_rules: ChainRules
+    revocation: Revocation
+    hostname: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The path to its end, also where OpenSSL stopped early."""
+        readable = [each for each in self.sent if each is not None]
+        return complete(self.begun or tuple(readable[:1]), readable, self.anchors, self.now)
+
+
+def explain_chain(chain: JudgedChain) -> list[Finding]:
+    """Every finding about the chain: errors first, and of each kind the most telling first."""
+    findings = [*_unreadable(chain)]
+    if chain.begun or chain.sent[0] is not None:
+        findings += _along(chain, chain.path)
+    return sorted(findings, key=_rank)
+
+
+def _along(chain: JudgedChain, path: Path) -> Iterator[Finding]:
+    certificates, anchor, step = path.certificates, path.anchor, chain.role.verified_at
+    readable = [each for each in chain.sent if each is not None]
+    yield from check_order(chain.sent, certificates, chain.role)
+    yield from check_anchoring(path, readable, chain.anchors, chain.role)
+    yield from check_signatures(certificates, step=step)
+    yield from check_usage(certificates, chain.role, eku=chain.eku, chain_rules=chain.chain_rules, anchor=anchor)
+    yield from check_name_constraints(certificates, step=step)
+    if chain.hostname is not None:
+        yield from check_host_name(certificates[0], chain.hostname, step=step)
+    yield from check_revocation(certificates, chain.crls, chain.revocation, step=step, now=chain.now)
+    for position, certificate in enumerate(certificates):
+        owner = _owner(position, certificate, anchor)
+        yield from check_dates(certificate, chain.now, step=step, owner=owner, position=position)
+        trusted = anchor is not None and position == len(certificates) - 1
+        yield from check_strength(certificate, chain.policy, step=step, owner=owner, position=position, anchor=trusted)
+        yield from _form(chain, certificate, position, anchor)
+
+
+def _form(
+    chain: JudgedChain, certificate: x509.Certificate, position: int, anchor: x509.Certificate | None
+) -> Iterator[Finding]:
+    faults = [*unknown_critical(certificate)]
+    if chain.chain_rules is ChainRules.STRICT:
+        faults += strict_faults(certificate, issuer=position > 0, anchor=certificate == anchor and position > 0)
+    owner = _owner(position, certificate, anchor)
+    for fault in faults:
+        yield Finding(
+            failure=fault.failure,
+            severity=Severity.ERROR,
+            step=chain.role.verified_at,
+            message=f"{owner} {label(certificate)} {fault.text}",
+            remedy="have the CA issue it anew, as RFC 5280 asks",
+            certificate=certificate,
+            position=position,
+            required=fault.required,
+            presented=fault.presented,
+        )
+
+
+def _owner(position: int, certificate: x509.Certificate, anchor: x509.Certificate | None) -> str:
+    if position == 0:
+        return "leaf"
+    return "trust anchor" if certificate == anchor else "intermediate"
+
+
+def _unreadable(chain: JudgedChain) -> Iterator[Finding]:
+    """OpenSSL may well read what ``cryptography`` cannot (a negative serial number): then it is only a warning."""
+    for position, certificate in enumerate(chain.sent):
+        if certificate is None:
+            yield Finding(
+                failure=FailureReason.MALFORMED,
+                severity=Severity.WARNING,
+                step=chain.role.certificate_step,
+                message=f"the certificate at place {position} of the chain is not well-formed, so what it says could "
+                "not be looked at",
+                remedy="have it issued anew by a CA that follows RFC 5280",
+                position=position,
+            )
+
+
+def _rank(finding: Finding) -> tuple[bool, int]:
+    places = [place for place, kinds in enumerate(_MOST_TELLING) if finding.failure in kinds]
+    return finding.severity is not Severity.ERROR, places[0] if places else len(_MOST_TELLING)
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Those that a handshake fails on."""
+    return [finding for finding in findings if finding.severity is Severity.ERROR]

@@ -1,0 +1,200 @@
+"""Are the certificates of a path used for what they were issued for? Extended key usage, key usage, CA flag, length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+
+from mtls._certificate import EKU_OIDS, extension, is_self_issued, label
+from mtls._checks.form import wrong_eku
+from mtls._checks.strength import key_strength, public_key
+from mtls._model import ChainRules, EKUPolicy, FailureReason, Finding, Role, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
+"""The curves that TLS 1.3 has a signature scheme for and peers offer in TLS 1.2 (measured: OpenSSL 3 ends every
+handshake with another one).
+"""
+_PUBLIC = x509.ObjectIdentifier("2.23.140.1")
+"""The arc of the CA/Browser Forum: a certificate policy below it is what public CAs write into theirs."""
+
+
+def check_usage(
+    path: Sequence[x509.Certificate],
+    role: Role,
+    *,
+    eku: EKUPolicy,
+    chain_rules: ChainRules,
+    anchor: x509.Certificate | None = None,
+) -> Iterator[Finding]:
+    """WRONG_EKU, EKU_ABSENT, WRONG_KEY_USAGE, NOT_A_CA, PATH_TOO_LONG and a key that TLS cannot sign with.
+
+    ``path`` is leaf first; ``role`` is that of its owner; ``anchor`` is its last certificate where it is trusted.
+    """
+    for position, certificate in enumerate(path):
+        who = f"{_owner(certificate, position, anchor)} {label(certificate)}"
+        yield from _extended_key_usage(certificate, role, eku, position, who)
+        if position:
+            yield from _issues_certificates(certificate, role, position, who, chain_rules)
+            yield from _path_length(path, role, position, who)
+    yield from unusable_key(path[0], role)
+    yield from _leaf_key_usage(path[0], role)
+
+
+def unusable_key(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
+    """NO_SHARED_SIGNATURE_ALGORITHM for a key with which no handshake can be signed, whatever its path says."""
+    key = public_key(leaf)
+    if isinstance(key, (rsa.RSAPublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
+        return
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        if key.curve.name in _CURVES:
+            return
+        presented = key.curve.name
+        what = f"is on the curve {presented}, with which TLS 1.3 cannot sign (RFC 8446, 4.2.3) and which peers do not "
+        what += "accept in TLS 1.2"
+    else:
+        _, presented = key_strength(leaf)
+        what = f"is {presented}, with which TLS 1.3 cannot sign (RFC 8446, 4.2.3)"
+    yield Finding(
+        failure=FailureReason.NO_SHARED_SIGNATURE_ALGORITHM,
+        severity=Severity.ERROR,
+        step=role.certificate_step,
+        message=f"the key of leaf {label(leaf)} {what}",
+        remedy="get a certificate for a key on P-256, or an RSA key",
+        certificate=leaf,
+        position=0,
+        required="RSA, Ed25519, Ed448, or EC on P-256, P-384 or P-521",
+        presented=presented,
+    )
+
+
+def _owner(certificate: x509.Certificate, position: int, anchor: x509.Certificate | None) -> str:
+    if position == 0:
+        return "leaf"
+    return "trust anchor" if certificate == anchor else "intermediate"
+
+
+def _extended_key_usage(
+    certificate: x509.Certificate, role: Role, policy: EKUPolicy, position: int, who: str
+) -> Iterator[Finding]:
+    common = {"step": role.verified_at, "certificate": certificate, "position": position, "required": role.eku}
+    ask = f"ask the CA for a certificate with {role.eku}"
+    present = extension(certificate, x509.ExtendedKeyUsage)
+    if position == 0 and present is None:
+        required = policy is EKUPolicy.REQUIRED
+        yield Finding(
+            failure=FailureReason.WRONG_EKU if required else FailureReason.EKU_ABSENT,
+            severity=Severity.ERROR if required else Severity.WARNING,
+            message=f"{who} has no extended key usage; strict peers want {role.eku} (RFC 5280, 4.2.1.12)",
+            remedy=ask,
+            presented="none",
+            **common,  # type: ignore[arg-type] # the four keywords fit their fields
+        )
+    public_client = position == 0 and role is Role.CLIENT and _is_public(certificate)
+    for fault in wrong_eku(certificate, role):
+        if position:
+            remedy = f"have the leaf issued by a CA whose own certificate allows {role.eku}, or has no EKU"
+        elif role is Role.CLIENT:
+            remedy = f"{ask}; public CAs stopped issuing it in 2026, so it has to be a private CA"
+        else:
+            remedy = ask
+        yield Finding(
+            failure=fault.failure,
+            severity=Severity.ERROR,
+            message=f"{who} {fault.text}",
+            remedy=remedy,
+            presented=fault.presented,
+            **common,  # type: ignore[arg-type] # the four keywords fit their fields
+        )
+    if public_client and present is not None and EKU_OIDS[role] in present:
+        yield Finding(
+            failure=FailureReason.WRONG_EKU,
+            severity=Severity.WARNING,
+            message=f"{who} is a client certificate of a public CA, and public CAs stopped issuing clientAuth in 2026: "
+            "what it is renewed with will be refused",
+            remedy="move clients to a private CA before this certificate ends",
+            presented="clientAuth of a public CA",
+            **common,  # type: ignore[arg-type] # the four keywords fit their fields
+        )
+
+
+def _is_public(certificate: x509.Certificate) -> bool:
+    policies = extension(certificate, x509.CertificatePolicies)
+    prefix = f"{_PUBLIC.dotted_string}."
+    return any(policy.policy_identifier.dotted_string.startswith(prefix) for policy in policies or ())
+
+
+def _leaf_key_usage(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
+    usage = extension(leaf, x509.KeyUsage)
+    if usage is None or usage.digital_signature:
+        return
+    tolerated = usage.key_agreement or (role is Role.SERVER and usage.key_encipherment)
+    yield Finding(
+        failure=FailureReason.WRONG_KEY_USAGE,
+        severity=Severity.WARNING if tolerated else Severity.ERROR,
+        step=role.verified_at,
+        message=f"leaf {label(leaf)} has a keyUsage without digitalSignature, which TLS 1.3 and ECDHE sign with "
+        "(RFC 8446, 4.4.2.2)",
+        remedy="ask the CA for a certificate with keyUsage digitalSignature",
+        certificate=leaf,
+        position=0,
+        required="digitalSignature",
+        presented="a keyUsage without it",
+    )
+
+
+def _issues_certificates(
+    certificate: x509.Certificate, role: Role, position: int, who: str, rules: ChainRules
+) -> Iterator[Finding]:
+    usage = extension(certificate, x509.KeyUsage)
+    if not _counts_as_ca(certificate, usage, rules):
+        failure, text, needed = FailureReason.NOT_A_CA, "is no CA (basicConstraints)", "CA:TRUE"
+    elif usage is not None and not usage.key_cert_sign:
+        failure, text, needed = FailureReason.WRONG_KEY_USAGE, "may not sign certificates (keyUsage)", "keyCertSign"
+    else:
+        return
+    yield Finding(
+        failure=failure,
+        severity=Severity.ERROR,
+        step=role.verified_at,
+        message=f"{who} {text}, so no peer accepts what it issued",
+        remedy="have the leaf issued by a proper CA",
+        certificate=certificate,
+        position=position,
+        required=needed,
+    )
+
+
+def _counts_as_ca(certificate: x509.Certificate, usage: x509.KeyUsage | None, rules: ChainRules) -> bool:
+    """Without basicConstraints OpenSSL takes two for a CA unless it is strict: a version 1 root, and a certificate
+    whose keyUsage says so.
+    """
+    constraints = extension(certificate, x509.BasicConstraints)
+    if constraints is not None:
+        return constraints.ca
+    version_1_root = certificate.version is x509.Version.v1 and is_self_issued(certificate)
+    return rules is ChainRules.LENIENT and (version_1_root or (usage is not None and usage.key_cert_sign))
+
+
+def _path_length(path: Sequence[x509.Certificate], role: Role, position: int, who: str) -> Iterator[Finding]:
+    """RFC 5280, 4.2.1.9: how many CAs may stand between this one and the leaf; self-issued ones do not count."""
+    certificate = path[position]
+    constraints = extension(certificate, x509.BasicConstraints)
+    limit = None if constraints is None else constraints.path_length
+    count = sum(not is_self_issued(each) for each in path[1:position])
+    if limit is not None and count > limit:
+        yield Finding(
+            failure=FailureReason.PATH_TOO_LONG,
+            severity=Severity.ERROR,
+            step=role.verified_at,
+            message=f"{who} allows {limit} CAs below itself (pathLenConstraint), and the chain has {count}",
+            remedy="have the leaf issued by a CA that stands higher, or this CA issued anew with a longer path",
+            certificate=certificate,
+            position=position,
+            required=f"at most {limit}",
+            presented=str(count),
+        )
