@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import mtls
 from mtls import FailureReason, PeerPolicy, Revocation, Role
+from mtls._checks.host_name import certificate_covers
 from mtls._credentials.key_types import generate_key
 from mtls._handshake import admission, verified_paths
-from mtls._handshake.hostnames import certificate_covers
 from mtls._handshake.verified_paths import VerifiedPaths
 from mtls.authority import CertificateAuthority
 

@@ -28,6 +28,7 @@ _PERMITTED, _EXCLUDED, _MINIMUM, _MAXIMUM = 0xA0, 0xA1, 0x80, 0x81
 _CLASS, _CONTEXT, _NUMBER = 0xC0, 0x80, 0x1F
 _ISSUER, _SUBJECT = 2, 4
 """Where they stand in a TBSCertificate behind its version (RFC 5280, 4.1)."""
+_COMMON_NAME = bytes.fromhex("550403")
 _EMAIL_ADDRESS, _IA5_STRING = bytes.fromhex("2a864886f70d010901"), 22
 _SHOWN_NAMES = 10
 _TEXTS = {12: "utf-8", 19: "latin-1", 20: "latin-1", 22: "latin-1", 26: "latin-1", 28: "utf-32-be", 30: "utf-16-be"}
@@ -35,7 +36,7 @@ _TEXTS = {12: "utf-8", 19: "latin-1", 20: "latin-1", 22: "latin-1", 26: "latin-1
 T61String, IA5String, VisibleString, UniversalString, BMPString. Others are compared as they are.
 """
 _ATTRIBUTES = {
-    bytes.fromhex("550403"): "CN",
+    _COMMON_NAME: "CN",
     bytes.fromhex("550405"): "serialNumber",
     bytes.fromhex("550406"): "C",
     bytes.fromhex("550407"): "L",
@@ -138,6 +139,12 @@ class Names(NamedTuple):
         return self.subject.relative == self.issuer.relative
 
     @property
+    def common_names(self) -> tuple[str, ...]:
+        """The common names of the subject, in the characters they have."""
+        attributes = [attribute for relative in _attributes(self.subject.value) for attribute in relative]
+        return tuple(_text(tag, value) for kind, tag, value in attributes if kind == _COMMON_NAME)
+
+    @property
     def in_subject(self) -> Iterator[GeneralName]:
         """Each emailAddress of the subject, which counts as a mailbox (RFC 5280, 4.2.1.10)."""
         for relative in _attributes(self.subject.value):
@@ -221,13 +228,13 @@ def _subtrees(constraints: list[Part], wanted: int) -> tuple[Subtree, ...]:
 def _folded(tag: int, value: bytes) -> tuple[int, bytes]:
     if tag not in _TEXTS:
         return tag, value
-    return 0, b" ".join(value.decode(_TEXTS[tag], "replace").encode().lower().split())
+    return 0, b" ".join(_text(tag, value).encode().lower().split())
 
 
 def _rfc4514(name: bytes) -> str:
     """The name with its last RDN first, in the characters it has: for people, not for parsers."""
     texts = (
-        "+".join(f"{_ATTRIBUTES.get(kind, kind.hex())}={value.decode(_TEXTS.get(tag, 'latin-1'), 'replace')}"
+        "+".join(f"{_ATTRIBUTES.get(kind, kind.hex())}={_text(tag, value)}"
                  for kind, tag, value in together)
         for together in _attributes(name)
     )  # fmt: skip
@@ -237,7 +244,11 @@ def _rfc4514(name: bytes) -> str:
 def _other(value: bytes) -> str:
     """The text in an otherName; one that holds none in hexadecimal."""
     [(tag, text)] = [inner for _, outer in parts(value)[1:] for inner in parts(outer)][:1] or [(0, b"")]
-    return text.decode(_TEXTS[tag], "replace") if tag in _TEXTS else f"({value.hex()})"
+    return _text(tag, text) if tag in _TEXTS else f"({value.hex()})"
+
+
+def _text(tag: int, value: bytes) -> str:
+    return value.decode(_TEXTS.get(tag, "latin-1"), "replace")
 
 
 def _address(value: bytes) -> str:

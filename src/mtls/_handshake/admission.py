@@ -17,7 +17,7 @@ from cryptography import x509
 
 from mtls import _certificate
 from mtls._checks.crl_choice import may_hold
-from mtls._handshake.hostnames import certificate_covers
+from mtls._checks.host_name import certificate_covers
 from mtls._handshake.peer import PeerIdentity, identity_of
 from mtls._handshake.peer_policy import PeerPolicy
 from mtls._model import EKUPolicy, FailureReason, Role
