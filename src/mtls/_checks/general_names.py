@@ -105,7 +105,7 @@ class GeneralName(NamedTuple):
     def text(self) -> str:
         """The value for a person: bounded, control characters escaped."""
         if self.kind in {Kind.EMAIL, Kind.DNS, Kind.URI}:
-            return printable(self.value.decode("latin-1")) or "(empty)"
+            return printable(self.value.decode("ascii", "backslashreplace")) or "(empty)"
         if self.kind is Kind.DIRECTORY:
             return printable(_rfc4514(self.value)) or "(empty name)"
         if self.kind is Kind.ADDRESS:

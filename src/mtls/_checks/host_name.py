@@ -48,14 +48,17 @@ def check_host_name(leaf: x509.Certificate, hostname: str, *, step: HandshakeSte
     asked = printable(hostname)
     similar = sorted((each.text for each in names.alternative), key=lambda text: -_labels_shared(text, hostname))
     presented = listed(similar) or "none"
-    reason = _near_miss(hostname, hosts, names.common_names, is_address=address is not None)
+    near, name = _near_miss(hostname, hosts, names.common_names, is_address=address is not None)
+    reason = near.text.format(name=printable(name)) if near else "no name fits" if similar else "it has none"
     issued = f"have a certificate issued with {asked} as {wanted} in its subjectAltName"
+    if near is not None and near.of_common_name:
+        issued += ", since the common name does not count"
     yield Finding(
         failure=FailureReason.HOSTNAME_MISMATCH,
         severity=Severity.ERROR,
         step=step,
-        message=f"leaf {label(leaf)} does not bear the {kind} {asked}: "
-        f"{reason or 'no name of its subjectAltName fits'} (RFC 9525); it is for {presented}",
+        message=f"the subjectAltName of leaf {label(leaf)} does not hold the {kind} {asked}: {reason} (RFC 9525)"
+        + (f"; it holds {presented}" if similar else ""),
         remedy=f"connect by one of its names, or {issued}" if similar else issued,
         certificate=leaf,
         position=0,
@@ -110,18 +113,20 @@ def _labels_shared(name: str, hostname: str) -> int:
     return next((count for count, (one, other) in enumerate(labels) if one != other), name.count(".") + 1)
 
 
-def _near_miss(hostname: str, hosts: list[str], common_names: tuple[str, ...], *, is_address: bool) -> str | None:
-    """Why a name that looks right does not count; the first reason that applies."""
+def _near_miss(
+    hostname: str, hosts: list[str], common_names: tuple[str, ...], *, is_address: bool
+) -> tuple[_NearMiss | None, str]:
+    """The first reason that applies why a name that looks right does not count, and that name."""
     asked = hostname.lower()
     for near in _NEAR_MISSES:
         for name in common_names if near.of_common_name else hosts:
-            if near.of_address is is_address and near.applies(name.lower(), asked):
-                return near.text.format(name=printable(name))
-    return None
+            if near.of_address is is_address and near.applies(name.lower() if name.isascii() else name, asked):
+                return near, name
+    return None, ""
 
 
 class _NearMiss(NamedTuple):
-    """A name that is there, and why it does not count for the one that was asked for (both in lower case)."""
+    """A name that is there, and why it does not count for the one that was asked for; both in lower case."""
 
     applies: Callable[[str, str], bool]
     text: str
@@ -174,20 +179,15 @@ def _is_unicode(name: str, asked: str) -> bool:
 
 
 _NEAR_MISSES = (
-    _NearMiss(_is_equal, "the address stands there as a dNSName, and only an iPAddress counts", of_address=True),
-    _NearMiss(
-        certificate_covers,
-        "the address stands only in the common name, which does not count",
-        of_common_name=True,
-        of_address=True,
-    ),
-    _NearMiss(certificate_covers, "the name stands only in the common name, which does not count", of_common_name=True),
-    _NearMiss(_is_without_dot, "{name} is not the same, for a dot at the end counts"),
+    _NearMiss(_is_equal, "there it is a dNSName, and only an iPAddress counts", of_address=True),
+    _NearMiss(_is_equal, "only the common name does, which does not count", of_common_name=True, of_address=True),
+    _NearMiss(certificate_covers, "only the common name does, which does not count", of_common_name=True),
+    _NearMiss(_is_without_dot, "{name} is another name, since a dot at the end counts"),
     _NearMiss(_is_parent, "{name} stands for the names below it, not for itself"),
-    _NearMiss(_is_too_short, "{name} does not count, for a star needs two labels or more behind it"),
+    _NearMiss(_is_too_short, "{name} does not count, since a star needs two labels or more behind it"),
     _NearMiss(_is_too_deep, "the star in {name} stands for one label only"),
     _NearMiss(_is_other_label, "the star in {name} stands for letters, digits and hyphens only"),
-    _NearMiss(_is_partial_star, "{name} does not count, for a star has to be the whole leftmost label"),
-    _NearMiss(_is_www, "{name} is not the same, for www. counts"),
-    _NearMiss(_is_unicode, "the name stands there in UTF-8 and has to be in its ASCII form (A-labels)"),
+    _NearMiss(_is_partial_star, "{name} does not count, since a star has to be the whole leftmost label"),
+    _NearMiss(_is_www, "{name} is another name, since www. counts"),
+    _NearMiss(_is_unicode, "there it is in UTF-8, and has to be in its ASCII form (A-labels)"),
 )
