@@ -1,4 +1,4 @@
-"""Do the CRLs cover what a profile will judge? Freshness, and which anchors have one.
+"""Do the CRLs of a truststore cover what a profile will judge? Which anchors have one, and is each of use?
 
 Rule: OpenSSL takes a CRL only from a certificate of the path that it built. So it must be signed by an anchor or by an
 intermediate that the peer sends, and of an intermediate that is itself the anchor nothing in the path can say whether
@@ -7,12 +7,25 @@ it was revoked.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
-from mtls._certificate import extension, label, name, when
+from mtls._certificate import distance, name, same_name, when
+from mtls._checks.crl_choice import in_date, issuing_key, needing_a_crl
+from mtls._checks.crl_form import DELTA, crl_extension, is_delta, is_signed_by, may_be_signed_by, unsupported
+from mtls._checks.revocation import (
+    Fault,
+    Sought,
+    bad_signature,
+    faults,
+    not_understood,
+    of_another_key,
+    out_of_date,
+    sought_for,
+    unusable,
+)
+from mtls._credentials.chain import issued
 from mtls._model import AnchorKind, FailureReason, Finding, HandshakeStep, Revocation, Severity
 
 if TYPE_CHECKING:
@@ -23,107 +36,175 @@ if TYPE_CHECKING:
 
 _LISTED = 10
 """More findings of one kind than this tell nobody anything."""
-_OFF = "ask for revocation=Revocation.OFF by name"
+_SOON_SHARE = 10
+"""A CRL ends soon in the last tenth of its life: a CA that is well has published the next one by then."""
+_ATTRIBUTES, _POINT = "is for attribute certificates only", "is for one distribution point only"
+_USERS, _CAS = "is for end entities only", "is for CAs only"
 
 
 def check_crls(
     truststore: Truststore, revocation: Revocation, *, step: HandshakeStep, now: datetime
 ) -> Iterator[Finding]:
-    """CRL_EXPIRED, CRL_MISSING and WRONG_KEY_USAGE (a CA that may not sign CRLs): errors where no peer could pass."""
+    """Which anchors no CRL speaks for, and why: errors where no peer could pass. Which CRLs are of no use, or soon will
+    be: warnings, as another may make up for it. But a delta CRL is an error: OpenSSL takes it for a complete one.
+    """
     if revocation is Revocation.OFF:
         return
-    fresh = [crl for crl in truststore.crls if _out_of_date(crl, now) is None]
-    for crl in truststore.crls:
-        text = _out_of_date(crl, now)
-        if text is not None:
-            yield _stale(crl, text, now, step, Severity.WARNING if fresh else Severity.ERROR)
-    gaps = {anchor: gap for anchor in truststore if (gap := _gap(anchor, truststore, fresh, revocation)) is not None}
-    hopeless = len(gaps) == len(truststore) and all(gap.certain for gap in gaps.values())
-    for anchor, gap in list(gaps.items())[:_LISTED]:
-        yield Finding(
-            failure=gap.failure,
-            severity=Severity.ERROR if hopeless else Severity.WARNING,
-            step=step,
-            message=f"{gap.text}: with revocation={revocation.value} what it issued is refused",
-            remedy=gap.remedy,
-            certificate=anchor,
-            required=gap.required,
-            presented="none",
-        )
+    gaps = {anchor: found for anchor in truststore if (found := _gaps(anchor, truststore, revocation, now))}
+    certain = revocation is Revocation.CHAIN or not any(
+        _may_serve_below(crl, truststore, now) for crl in truststore.crls
+    )
+    hopeless = len(gaps) == len(truststore) and all(
+        certain or truststore.kind_of(anchor) is AnchorKind.LEAF for anchor in gaps
+    )
+    told: set[int] = set()
+    for anchor, found in list(gaps.items())[:_LISTED]:
+        what = "it" if truststore.kind_of(anchor) is AnchorKind.LEAF else "what it issued"
+        for fault in found:
+            told.update(id(crl) for crl in fault.crls)
+            severity = Severity.ERROR if hopeless or any(map(is_delta, fault.crls)) else Severity.WARNING
+            message = f"{fault.text}: with revocation={revocation.value} {what} is refused"
+            yield _finding(fault, severity, step, message, anchor)
+    rest = [crl for crl in truststore.crls if id(crl) not in told]
+    yield from check_deltas(rest, step=step)
+    complete = [crl for crl in rest if not is_delta(crl)]
+    flaws = [flaw for crl in complete if (flaw := _flaw(crl, truststore, now)) is not None]
+    for flaw in flaws[:_LISTED]:
+        yield _finding(flaw, Severity.WARNING, step, f"{flaw.text}: it does not count")
+    flawed = {id(crl) for flaw in flaws for crl in flaw.crls}
+    sound = [crl for crl in complete if id(crl) not in flawed]
+    yield from _partial(sound, step)
+    yield from _ends_soon(sound, step, now)
 
 
-class _Gap(NamedTuple):
-    """Why an anchor is not covered; ``certain`` unless a CRL of an intermediate below it may do."""
-
-    text: str
-    remedy: str
-    required: str
-    failure: FailureReason = FailureReason.CRL_MISSING
-    certain: bool = True
+def check_deltas(crls: Sequence[x509.CertificateRevocationList], *, step: HandshakeStep) -> Iterator[Finding]:
+    """CRL_MISSING for every delta CRL: OpenSSL takes it for a complete one, so what that one lists would pass."""
+    for crl in [crl for crl in crls if is_delta(crl)][:_LISTED]:
+        fault = unusable(crl, DELTA)
+        text = f"{fault.text}: OpenSSL takes it for a complete one, so what that one lists would pass"
+        yield _finding(fault, Severity.ERROR, step, text)
 
 
-def _gap(
-    anchor: x509.Certificate,
-    truststore: Truststore,
-    fresh: Sequence[x509.CertificateRevocationList],
-    revocation: Revocation,
-) -> _Gap | None:
-    own = any(_signed(crl, anchor) for crl in fresh)
-    who, needed = label(anchor), f"a fresh CRL of {label(anchor)}"
-    if own and _may_not_sign_crls(anchor):
-        text = f"{who} has a keyUsage without cRLSign, so its CRL does not count"
-        remedy = f"have the CA certificate issued anew with cRLSign, or {_OFF}"
-        return _Gap(text, remedy, "cRLSign", FailureReason.WRONG_KEY_USAGE)
-    match truststore.kind_of(anchor):
-        case AnchorKind.LEAF:
-            above = [other for other in truststore if other.subject == anchor.issuer]
-            if any(_signed(crl, other) for crl in fresh for other in above):
-                return None
-            text = f"{who} is trusted as a single certificate, and no anchor with a fresh CRL issued it"
-            return _Gap(text, f"trust the CA that issued it, with its CRL, or {_OFF}", "a CRL of its issuer")
-        case AnchorKind.INTERMEDIATE if revocation is Revocation.CHAIN:
-            text = f"{who} is an intermediate, and nothing in a path that ends with it can say whether it was revoked"
-            remedy = "trust the root above it, with the CRLs of both, or ask for revocation=Revocation.LEAF by name"
-            return _Gap(text, remedy, "the root as the anchor")
-        case _ if own:
-            return None
-        case _:
-            below = revocation is Revocation.LEAF and bool(fresh)
-            text = f"there is no fresh CRL of {who}"
-            return _Gap(text, f"give its CRL with crls=, or {_OFF}", needed, certain=not below)
+def freshness(crls: Sequence[x509.CertificateRevocationList], now: datetime) -> list[str]:
+    """A sentence for each CRL, for ten at most: whose it is, from when, until when, and how much it lists."""
+    sentences = [_freshness(crl, now) for crl in crls[:_LISTED]]
+    return [*sentences, f"... and {len(crls) - _LISTED} more CRLs"] if len(crls) > _LISTED else sentences
 
 
-def _out_of_date(crl: x509.CertificateRevocationList, now: datetime) -> str | None:
-    begins, ends = crl.last_update_utc, crl.next_update_utc
-    if ends is not None and ends < now:
-        return f"was to be renewed by {when(ends)}"
-    return f"begins on {when(begins)} only" if begins > now else None
+def _freshness(crl: x509.CertificateRevocationList, now: datetime) -> str:
+    ends, count = crl.next_update_utc, len(crl)
+    until = "no next update"
+    if ends is not None:
+        far = distance(ends - now)
+        until = f"next update {when(ends)} ({f'in {far}' if now < ends else f'{far} ago'})"
+    entries = f"{count} entr{'y' if count == 1 else 'ies'}"
+    return f"CRL of {name(crl.issuer)}: issued {when(crl.last_update_utc)}, {until}, {entries}"
 
 
-def _stale(
-    crl: x509.CertificateRevocationList, text: str, now: datetime, step: HandshakeStep, severity: Severity
-) -> Finding:
-    ends = "open" if crl.next_update_utc is None else when(crl.next_update_utc)
-    return Finding(
-        failure=FailureReason.CRL_EXPIRED,
-        severity=severity,
-        step=step,
-        message=f"the CRL of {name(crl.issuer)} {text}: what that CA issued is refused",
-        remedy="fetch the current CRL",
-        required=f"valid at {when(now)}",
-        presented=f"{when(crl.last_update_utc)} to {ends}",
+# --- the anchors ---
+
+
+def _gaps(anchor: x509.Certificate, truststore: Truststore, revocation: Revocation, now: datetime) -> list[Fault]:
+    """Why a path that ends with ``anchor`` does not pass, each cause once."""
+    path, leaf = [anchor], truststore.kind_of(anchor) is AnchorKind.LEAF
+    if leaf:
+        path += [other for other in truststore if other != anchor and issued(other, anchor)][:1]
+    # a path has a certificate that the anchor issued, and for a whole chain the anchor itself is looked up as well
+    looked_up = [] if leaf else [Sought(anchor.subject, path, None)]
+    checked = path if leaf or revocation is Revocation.CHAIN else []
+    looked_up += [sought_for(path, position) for position in range(len(needing_a_crl(checked, revocation)))]
+    found = (fault for sought in looked_up for fault in faults(sought, truststore.crls, now))
+    return list({(fault.failure, tuple(map(id, fault.crls)) or fault.text): fault for fault in found}.values())
+
+
+# --- the lists ---
+
+
+def _flaw(crl: x509.CertificateRevocationList, truststore: Truststore, now: datetime) -> Fault | None:
+    """Why a CRL is of no use to any anchor, or not for all that its CA issued."""
+    if (why := unsupported(crl)) is not None:
+        return unusable(crl, why)
+    if (fault := out_of_date(crl, now) or not_understood(crl)) is not None:
+        return fault
+    namesakes = [anchor for anchor in truststore if same_name(anchor.subject, crl.issuer)]
+    fitting = [anchor for anchor in namesakes if may_be_signed_by(crl, anchor)]
+    if namesakes and not fitting:
+        return of_another_key(crl, namesakes[0])
+    return (
+        None if not fitting or any(is_signed_by(crl, anchor) for anchor in fitting) else bad_signature(crl, fitting[0])
     )
 
 
-def _signed(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    if crl.issuer != issuer.subject:
+def _may_serve_below(crl: x509.CertificateRevocationList, truststore: Truststore, now: datetime) -> bool:
+    """Whether an intermediate that a peer sends may have signed it, so that it covers the leaves of that one."""
+    if not in_date(crl, now) or unsupported(crl) is not None or not_understood(crl) is not None:
         return False
-    try:
-        return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type] # another kind is a TypeError
-    except (TypeError, ValueError, UnsupportedAlgorithm):
-        return True  # cryptography cannot check it; OpenSSL may
+    namesakes = (anchor for anchor in truststore if same_name(anchor.subject, crl.issuer))
+    return not any(may_be_signed_by(crl, anchor) and is_signed_by(crl, anchor) for anchor in namesakes)
 
 
-def _may_not_sign_crls(anchor: x509.Certificate) -> bool:
-    usage = extension(anchor, x509.KeyUsage)
-    return usage is not None and not usage.crl_sign
+def _partial(crls: Sequence[x509.CertificateRevocationList], step: HandshakeStep) -> Iterator[Finding]:
+    """CRL_MISSING for a list about a part of what its CA issued, where none of the others has the rest."""
+    for crl in [crl for crl in crls if _part(crl) is not None][:_LISTED]:
+        parts = {_part(other) for other in crls if _same_source(crl, other)}
+        part = _part(crl)
+        if part is not None and None not in parts and not parts >= {_USERS, _CAS}:
+            fault = unusable(crl, part)
+            yield _finding(fault, Severity.WARNING, step, f"{fault.text}: whatever else this CA issued is refused")
+
+
+def _part(crl: x509.CertificateRevocationList) -> str | None:
+    """Which part of what its CA issued the list is about, ``None`` for all."""
+    part = crl_extension(crl, x509.IssuingDistributionPoint)
+    if part is None:
+        return None
+    if part.only_contains_attribute_certs:
+        return _ATTRIBUTES
+    if part.full_name is not None or part.relative_name is not None:
+        return _POINT
+    if part.only_contains_user_certs:
+        return _USERS
+    return _CAS if part.only_contains_ca_certs else None
+
+
+def _ends_soon(crls: Sequence[x509.CertificateRevocationList], step: HandshakeStep, now: datetime) -> Iterator[Finding]:
+    """EXPIRES_SOON for a list in the last tenth of its life, where no other of the same CA lasts longer."""
+    soon = [crl for crl in crls if _last_tenth(crl, now) and not any(_outlasts(other, crl) for other in crls)]
+    for crl in soon[:_LISTED]:
+        begins, ends = crl.last_update_utc, crl.next_update_utc
+        assert ends is not None
+        text = f"the CRL of {name(crl.issuer)} ends on {when(ends)}, in {distance(ends - now)}"
+        remedy = f"fetch the next CRL of {name(crl.issuer)} before then"
+        presented = f"{when(begins)} to {when(ends)}"
+        fault = Fault(FailureReason.EXPIRES_SOON, text, remedy, f"valid at {when(now)} and on", presented)
+        yield _finding(fault, Severity.WARNING, step, f"{text}: then what that CA issued is refused")
+
+
+def _last_tenth(crl: x509.CertificateRevocationList, now: datetime) -> bool:
+    ends = crl.next_update_utc
+    return ends is not None and ends - now < (ends - crl.last_update_utc) / _SOON_SHARE
+
+
+def _outlasts(other: x509.CertificateRevocationList, crl: x509.CertificateRevocationList) -> bool:
+    if not _same_source(other, crl) or crl.next_update_utc is None:
+        return False
+    return other.next_update_utc is None or other.next_update_utc > crl.next_update_utc
+
+
+def _same_source(one: x509.CertificateRevocationList, other: x509.CertificateRevocationList) -> bool:
+    return issuing_key(one) == issuing_key(other) and same_name(one.issuer, other.issuer)
+
+
+def _finding(
+    fault: Fault, severity: Severity, step: HandshakeStep, message: str, anchor: x509.Certificate | None = None
+) -> Finding:
+    return Finding(
+        failure=fault.failure,
+        severity=severity,
+        step=step,
+        message=message,
+        remedy=fault.remedy,
+        certificate=anchor,
+        required=fault.required,
+        presented=fault.presented,
+    )
