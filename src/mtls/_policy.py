@@ -5,6 +5,7 @@ Rule: a policy is data. What this Python cannot enforce is named by ``unenforcea
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,12 @@ _SECURITY_BITS = {0: 0, 1: 80, 2: 112, 3: 128, 4: 192, 5: 256}
 _HASH_BITS = {"md5": 39, "sha1": 63, "sha224": 112, "sha3-224": 112}
 """What a digest is worth to OpenSSL 3 (X509_get_signature_info(3)); a longer one is worth half its size."""
 
-_RSA_STRENGTH = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80))
-"""RSA modulus to security bits (NIST SP 800-57 part 1, table 2), the levels that OpenSSL compares with."""
+_RSA_BITS = {2048: 112, 3072: 128, 4096: 152, 6144: 176, 7680: 192, 8192: 200, 15360: 256}
+"""RSA modulus to security bits where NIST SP 800-56B rev. 2 (appendix D) names them."""
+_LEAST_MODULUS = 8
+_MOST_BITS = 1200
+_MOST_RSA_BITS = ((7680, 192), (15360, 256))
+"""No modulus up to these lengths counts for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +107,17 @@ def _tuple_of_names(value: object, field: str) -> tuple[str, ...]:
 
 
 def rsa_security_bits(modulus_bits: int) -> int:
-    """The strength of an RSA or DSA key in bits."""
-    return next((bits for size, bits in _RSA_STRENGTH if modulus_bits >= size), 0)
+    """The strength of an RSA or DSA key in bits, as OpenSSL 3 counts it: the cost of the number field sieve (NIST SP
+    800-56B rev. 2, appendix D), rounded to a multiple of 8. A modulus a little under 2048 bits is worth 112, too.
+    """
+    if modulus_bits in _RSA_BITS:
+        return _RSA_BITS[modulus_bits]
+    if modulus_bits < _LEAST_MODULUS:
+        return 0
+    size = modulus_bits * math.log(2)
+    bits = (1.923 * (size * math.log(size) ** 2) ** (1 / 3) - 4.69) / math.log(2)
+    most = next((limit for length, limit in _MOST_RSA_BITS if modulus_bits <= length), _MOST_BITS)
+    return min((int(bits) + 4) & ~7, most)
 
 
 def signature_security_bits(digest: str, digest_bits: int) -> int:

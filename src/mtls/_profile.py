@@ -6,8 +6,6 @@ Rule: a profile is a frozen value. It is checked before it becomes a context, an
 
 from __future__ import annotations
 
-import _ssl
-import functools
 import ssl
 import threading
 from dataclasses import dataclass, field, fields, replace
@@ -15,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mtls._certificate import label
-from mtls._checks.coherence import check_policy, check_unused, unknown_ciphers
-from mtls._checks.fitness import check_keystore
-from mtls._checks.trust import check_truststore, lists_gone
+from mtls._checks.coherence import check_unused
+from mtls._checks.trust import lists_gone
 from mtls._credentials.keystore import Keystore
 from mtls._credentials.truststore import Truststore
 from mtls._handshake.context import TLSContext
 from mtls._handshake.generation import Generation, Settings
+from mtls._inspection import report_on
 from mtls._model import (
     ChainRules,
     ClientAuth,
@@ -54,10 +52,11 @@ from mtls.errors import ConfigurationError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from mtls._credentials.peer_chain import PeerChain
     from mtls._handshake.following import Reload
     from mtls._handshake.peer import PeerIdentity
     from mtls._handshake.peer_policy import PeerPolicy
-    from mtls._verification import PeerChain, VerifiedChain
+    from mtls._verification import VerifiedChain
 
     Authorize = PeerPolicy | Callable[[PeerIdentity], bool]
 
@@ -179,38 +178,10 @@ class TLSProfile:
         """Every finding about our own side at the time ``at`` (aware; now if left out), without connecting anywhere.
 
         Covers our certificates (dates, EKU, key usage, strength, chain), the anchors and CRLs, and the options
-        together. What the peer trusts is not checked. Raises :class:`UsageError` for a naive datetime.
+        together. OpenSSL itself is asked about our chain, as a peer that trusts its top will see it, and about each
+        anchor (up to twenty). What the peer trusts is not checked. Raises :class:`UsageError` for a naive datetime.
         """
-        now = moment(at)
-        settings = self._settings()
-        findings = [*check_policy(self.policy, self.role, self.keystore), *self._unused()]
-        if not findings and not _knows_ciphers(self.policy.cipher_string):
-            findings.append(unknown_ciphers(self.policy))
-        if self.keystore is not None:
-            findings += check_keystore(
-                self.keystore,
-                self.role,
-                truststore=self.truststore,
-                policy=self.policy,
-                eku=self.eku,
-                chain_rules=self.chain_rules,
-                now=now,
-            )
-        if self.truststore is not None:
-            findings += check_truststore(
-                self.truststore,
-                self.role,
-                chain_rules=self.chain_rules,
-                revocation=settings.revocation,
-                policy=self.policy,
-                authorized=self.authorize is not None,
-                now=now,
-            )
-        findings.sort(key=lambda found: (found.severity is not Severity.ERROR, found.step, found.position or 0))
-        not_checked = list(self.policy.unenforceable)
-        if self.truststore is not None and settings.revocation is Revocation.OFF:
-            not_checked.append("revocation of peers: the truststore holds no CRLs, or revocation is OFF")
-        return Report(self.role, self.two_way, tuple(findings), tuple(not_checked))
+        return report_on(self._settings(), self._unused(), moment(at), at=at)
 
     def verify_peer(self, chain: PeerChain, hostname: str | None = None, at: datetime | None = None) -> VerifiedChain:
         """Whether a context of this profile would accept a peer with this chain, by every rule of the profile.
@@ -228,6 +199,8 @@ class TLSProfile:
     def ssl_context(self, *, reload: Reload | None = None) -> TLSContext:
         """A checked and sealed :class:`ssl.SSLContext` for any library; a new one at each call, cheap after the first.
 
+        The checks are those of :meth:`check`, without the questions to OpenSSL, which would double the cost.
+
         With ``reload`` it follows the files that the profile was read from. Raises :class:`ConfigurationError` with the
         report if the check finds an error, and :class:`UsageError` if ``reload`` has no files to follow.
         """
@@ -242,7 +215,7 @@ class TLSProfile:
         with built.lock:
             now = datetime.now(UTC)
             if built.checked is None or not built.checked <= now < built.good_until:
-                self.check(now).raise_for_errors()
+                report_on(self._settings(), self._unused(), now, ask=False).raise_for_errors()
                 built.checked, built.good_until = now, min([now + _RECHECKED_AFTER, *self._ends()])
             if built.generation is None:
                 try:
@@ -356,13 +329,3 @@ class _Built:
         self.good_until = datetime.max.replace(tzinfo=UTC)
         self.generation: Generation | None = None
         self.verifier: Verifier | None = None
-
-
-@functools.lru_cache(maxsize=64)
-def _knows_ciphers(cipher_string: str) -> bool:
-    context = _ssl._SSLContext(int(ssl.PROTOCOL_TLS_SERVER))
-    try:
-        context.set_ciphers(cipher_string)
-    except ssl.SSLError:
-        return False
-    return True

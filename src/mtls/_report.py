@@ -25,6 +25,7 @@ class Report:
     two_way: bool
     findings: tuple[Finding, ...]
     not_checked: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -61,6 +62,7 @@ class Report:
             failure = finding.failure.name.ljust(width)
             head = f"  {finding.severity.value:<8} step {finding.step.value}  {failure}  "
             lines += [head + finding.message, " " * len(head) + f"→ {finding.remedy}"]
+        lines += [f"  checked: {what}" for what in self.checked]
         lines += [f"  not checked: {rule}" for rule in self.not_checked]
         return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mtls import _certificate
-from mtls._checks.chain import JudgedChain, errors, explain_chain
+from mtls._checks.chain import JudgedChain, errors, explain_chain, remarks_on
 from mtls._checks.usage import unusable_key
 from mtls._credentials.peer_chain import PeerChain, read_chain
 from mtls._credentials.truststore import Truststore
@@ -29,6 +29,7 @@ from mtls._policy import MOZILLA_INTERMEDIATE, TLSPolicy
 from mtls.errors import ChainError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from cryptography import x509
@@ -115,6 +116,7 @@ class Verifier:
         self._truststore = settings.truststore
         self._lock = threading.Lock()
         self._judge: Judge | None = None
+        self._anchors = {_certificate.der(anchor): anchor for anchor in self._truststore.anchors}
 
     def verify(self, chain: PeerChain, hostname: str | None, at: datetime | None) -> VerifiedChain:
         """As :func:`verify`."""
@@ -122,12 +124,12 @@ class Verifier:
         name = self._name(hostname)
         sent = read_chain(chain)
         verdict = self._now().judge(sent, name) if at is None else judge_at(self._settings, sent, name, now)
-        judged = self._judged(sent, verdict, name, now)
-        findings = explain_chain(judged)
+        parse = self._parser(sent)
+        judged = self._judged(tuple(map(parse, sent)), list(map(parse, verdict.path)), name, now)
         if not verdict.accepted:
-            raise ChainError(self._all_faults(verdict, sent, findings, judged.role), verify_code=verdict.code)
-        path = cut_at_anchor(verdict.path, frozenset(map(_certificate.der, self._truststore.anchors)))
-        parsed = list(map(_certificate.parse, path))
+            faults = self._all_faults(verdict, sent, explain_chain(judged), judged.role)
+            raise ChainError(faults, verify_code=verdict.code)
+        parsed = list(map(parse, cut_at_anchor(verdict.path, self._anchors.keys())))
         readable = tuple(each for each in parsed if each is not None)
         refusals = [*self._unusable(parsed, judged.role), *self._rules(parsed, judged.role)]
         if refusals:
@@ -137,7 +139,7 @@ class Verifier:
             anchor=readable[-1],
             checked=tuple(self._checked(readable, name, now)),
             not_checked=tuple(self._not_checked(name)),
-            findings=tuple(finding for finding in findings if finding.severity is Severity.WARNING),
+            findings=tuple(remarks_on(judged)),
         )
 
     def _now(self) -> Judge:
@@ -157,12 +159,22 @@ class Verifier:
             raise UsageError(text)
         return asked_name(hostname, self._settings.hosts)
 
-    def _judged(self, sent: tuple[bytes, ...], verdict: Verdict, name: str | None, now: datetime) -> JudgedChain:
+    def _parser(self, sent: tuple[bytes, ...]) -> Callable[[bytes], x509.Certificate | None]:
+        """Gives the certificate in a DER encoding, each parsed once; the anchors are parsed already."""
+        known = {encoded: self._anchors.get(encoded) or _certificate.parse(encoded) for encoded in sent}
+        return lambda encoded: known.get(encoded) or self._anchors.get(encoded)
+
+    def _judged(
+        self,
+        sent: tuple[x509.Certificate | None, ...],
+        path: list[x509.Certificate | None],
+        name: str | None,
+        now: datetime,
+    ) -> JudgedChain:
         settings = self._settings
-        path = tuple(map(_certificate.parse, verdict.path))
         return JudgedChain(
-            sent=tuple(map(_certificate.parse, sent)),
-            begun=() if None in path else path,  # type: ignore[arg-type] # no None is left
+            sent=sent,
+            begun=tuple(each for each in path if each is not None) if None not in path else (),
             anchors=self._truststore.anchors,
             crls=self._truststore.crls,
             role=settings.role.other,

@@ -59,10 +59,15 @@ def test_a_certificate_is_not_yet_valid_one_second_before_it_begins(certificate:
     ]
 
 
-def test_a_certificate_is_still_valid_in_its_last_second_and_ends_soon(certificate: x509.Certificate) -> None:
-    [found] = _check(certificate, START + 90 * DAY)
+def test_a_certificate_is_still_valid_one_second_before_it_ends(certificate: x509.Certificate) -> None:
+    [found] = _check(certificate, START + 90 * DAY - SECOND)
     assert (found.failure, found.severity) == (FailureReason.EXPIRES_SOON, Severity.WARNING)
-    assert found.message == "leaf CN=late.example ends on 2030-04-01 00:00 UTC, in 0 seconds"
+    assert found.message == "leaf CN=late.example ends on 2030-04-01 00:00 UTC, in 1 second"
+
+
+def test_a_certificate_has_ended_in_its_last_second_as_for_openssl(certificate: x509.Certificate) -> None:
+    [found] = _check(certificate, START + 90 * DAY)
+    assert (found.failure, found.severity) == (FailureReason.EXPIRED, Severity.ERROR)
 
 
 def test_a_certificate_has_ended_one_second_after_its_last_one(certificate: x509.Certificate) -> None:

@@ -65,10 +65,14 @@ def test_an_rsa_key_passes_up_to_the_level_of_its_size(
     assert _failures(certificate, highest + 1) == [WEAK_KEY]
 
 
-def test_an_rsa_key_below_1024_bits_is_worth_nothing() -> None:
+def test_an_rsa_key_is_worth_what_openssl_says() -> None:
+    """The figures are those of ``RSA_security_bits`` in OpenSSL 3.0."""
     from mtls._policy import rsa_security_bits
 
-    assert [rsa_security_bits(bits) for bits in (512, 1023, 1024, 7680, 15360)] == [0, 0, 80, 192, 256]
+    assert {bits: rsa_security_bits(bits) for bits in (7, 512, 768, 1000, 1024, 1536, 1990, 2000, 2047, 2432, 7681)} == {
+        7: 0, 512: 56, 768: 72, 1000: 80, 1024: 80, 1536: 96, 1990: 112, 2000: 112, 2047: 112, 2432: 120, 7681: 200,
+    }  # fmt: skip
+    assert [rsa_security_bits(bits) for bits in (2048, 3072, 4096, 7680, 15360, 16384)] == [112, 128, 152, 192, 256, 272]
 
 
 @pytest.mark.parametrize(

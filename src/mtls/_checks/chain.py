@@ -12,27 +12,11 @@ from mtls._certificate import label
 from mtls._checks.anchoring import check_anchoring
 from mtls._checks.dates import check_dates
 from mtls._checks.form import strict_faults, unknown_critical
-
-try:
-    from mtls._checks.host_name import check_host_name
-except ImportError:
-
-    def check_host_name(*_: object, **__: object) -> tuple:
-        return ()
-
-
+from mtls._checks.host_name import check_host_name
 from mtls._checks.name_constraints import check_name_constraints
 from mtls._checks.order import check_order
 from mtls._checks.path import Path, complete
-
-try:
-    from mtls._checks.revocation import check_revocation
-except ImportError:
-
-    def check_revocation(*_: object, **__: object) -> tuple:
-        return ()
-
-
+from mtls._checks.revocation import check_revocation
 from mtls._checks.signatures import check_signatures
 from mtls._checks.strength import check_strength
 from mtls._checks.usage import check_usage
@@ -97,6 +81,16 @@ def explain_chain(chain: JudgedChain) -> list[Finding]:
     return sorted(findings, key=_rank)
 
 
+def remarks_on(chain: JudgedChain) -> list[Finding]:
+    """The warnings about a chain that OpenSSL accepts: only the checks that have any are made."""
+    path = chain.path
+    certificates, anchor = path.certificates, path.anchor
+    found = [*_unreadable(chain), *check_order(chain.sent, certificates, chain.role)]
+    found += check_usage(certificates, chain.role, eku=chain.eku, chain_rules=chain.chain_rules, anchor=anchor)
+    found += _dates(chain, path)
+    return [finding for finding in found if finding.severity is Severity.WARNING]
+
+
 def _along(chain: JudgedChain, path: Path) -> Iterator[Finding]:
     certificates, anchor, step = path.certificates, path.anchor, chain.role.verified_at
     readable = [each for each in chain.sent if each is not None]
@@ -108,12 +102,18 @@ def _along(chain: JudgedChain, path: Path) -> Iterator[Finding]:
     if chain.hostname is not None:
         yield from check_host_name(certificates[0], chain.hostname, step=step)
     yield from check_revocation(certificates, chain.crls, chain.revocation, step=step, now=chain.now)
+    yield from _dates(chain, path)
     for position, certificate in enumerate(certificates):
         owner = _owner(position, certificate, anchor)
-        yield from check_dates(certificate, chain.now, step=step, owner=owner, position=position)
         trusted = anchor is not None and position == len(certificates) - 1
         yield from check_strength(certificate, chain.policy, step=step, owner=owner, position=position, anchor=trusted)
         yield from _form(chain, certificate, position, anchor)
+
+
+def _dates(chain: JudgedChain, path: Path) -> Iterator[Finding]:
+    for position, certificate in enumerate(path.certificates):
+        owner = _owner(position, certificate, path.anchor)
+        yield from check_dates(certificate, chain.now, step=chain.role.verified_at, owner=owner, position=position)
 
 
 def _form(

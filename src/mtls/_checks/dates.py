@@ -29,11 +29,12 @@ def check_dates(
 ) -> list[Finding]:
     """EXPIRED, NOT_YET_VALID (of the given severity) or EXPIRES_SOON (a warning); RFC 5280, 4.1.2.5.
 
-    ``owner`` says whose it is ("leaf", "intermediate", "trust anchor"). ``now`` is aware. Both end points are valid.
+    ``owner`` says whose it is ("leaf", "intermediate", "trust anchor"). ``now`` is aware. As for OpenSSL 3 the
+    last second does not count any more, although RFC 5280 includes it.
     """
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     name = f"{owner} {label(certificate)}"
-    if now > end:
+    if now >= end:
         failure, text = FailureReason.EXPIRED, f"{name} ended on {when(end)}, {distance(now - end)} ago"
         remedy = "renew it"
     elif now < start:

@@ -37,9 +37,9 @@ _RSA_ENCRYPTION = bytes.fromhex("06092a864886f70d010101")
 """How a SubjectPublicKeyInfo with an RSA key begins: the suite to try first."""
 _OTHER_KIND = "WRONG_CERTIFICATE_TYPE"
 """What OpenSSL says when it has accepted the path, and the key of the leaf is not of the kind that the suite needs."""
-_STRONG = 4
+STRONG = 4
 """From this security level on a key on P-256 is too weak."""
-_BEGINS, _ENDS = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+BEGINS, ENDS = datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Verdict(NamedTuple):
@@ -72,7 +72,7 @@ class Judge:
         self._as_server = settings.role is Role.SERVER
         judging = replace(
             settings,
-            keystore=_dummy_identity(strong=level >= _STRONG) if self._as_server else None,
+            keystore=_dummy_identity(strong=level >= STRONG) if self._as_server else None,
             policy=_policy(level),
             alpn=(),
             client_auth=ClientAuth.REQUIRED,
@@ -138,5 +138,5 @@ def _dummy_identity(*, strong: bool) -> Keystore:
     key = generate_key(KeyType.EC_P521 if strong else KeyType.EC_P256)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "verdict")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(_BEGINS).not_valid_after(_ENDS)
+    builder = builder.serial_number(1).not_valid_before(BEGINS).not_valid_after(ENDS)
     return Keystore.from_objects(key, builder.sign(key, default_hash(key)))
