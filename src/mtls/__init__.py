@@ -66,8 +66,8 @@ if TYPE_CHECKING:
     from mtls._rehearsal import HandshakeSide as HandshakeSide
     from mtls._rehearsal import rehearse as rehearse
     from mtls._report import Report as Report
-    from mtls._verification import VerifiedChain as VerifiedChain
     from mtls._verification import verify as verify
+    from mtls._verified_chain import VerifiedChain as VerifiedChain
     from mtls.errors import ChainError as ChainError
     from mtls.errors import ChainSourceError as ChainSourceError
     from mtls.errors import ConfigurationError as ConfigurationError
@@ -118,7 +118,8 @@ _HOMES = {
     "_profile": ("ClientProfile", "ServerProfile", "TLSProfile"),
     "_rehearsal": ("Handshake", "HandshakeSide", "rehearse"),
     "_report": ("Report",),
-    "_verification": ("VerifiedChain", "verify"),
+    "_verification": ("verify",),
+    "_verified_chain": ("VerifiedChain",),
     "errors": (
         "ChainError",
         "ChainSourceError",

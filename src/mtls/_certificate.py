@@ -133,15 +133,16 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
 
 
 def same_name(one: x509.Name, other: x509.Name) -> bool:
-    """RFC 5280, 7.1, as OpenSSL does it: letter case and repeated blanks do not count."""
+    """RFC 5280, 7.1, as OpenSSL does it: the case of ASCII letters and repeated blanks do not count."""
     return one == other or _folded(one) == _folded(other)
 
 
-def _folded(distinguished: x509.Name) -> list[frozenset[tuple[str, str]]]:
-    return [
-        frozenset((part.oid.dotted_string, " ".join(str(part.value).lower().split())) for part in rdn)
-        for rdn in distinguished.rdns
-    ]
+def _folded(distinguished: x509.Name) -> list[frozenset[tuple[str, bytes]]]:
+    return [frozenset((part.oid.dotted_string, _canonical(part.value)) for part in rdn) for rdn in distinguished.rdns]
+
+
+def _canonical(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else b" ".join(value.encode().lower().split())
 
 
 def when(moment: datetime) -> str:

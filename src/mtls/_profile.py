@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from mtls._handshake.following import Reload
     from mtls._handshake.peer import PeerIdentity
     from mtls._handshake.peer_policy import PeerPolicy
-    from mtls._verification import VerifiedChain
+    from mtls._verified_chain import VerifiedChain
 
     Authorize = PeerPolicy | Callable[[PeerIdentity], bool]
 

@@ -7,7 +7,6 @@ accepted because no check found a fault.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mtls import _certificate
@@ -23,9 +22,10 @@ from mtls._handshake.tables import VERIFY_CODES, fits_code
 from mtls._handshake.verdict import Judge, Verdict
 from mtls._handshake.verdict_at import judge_at
 from mtls._handshake.verified_paths import cut_at_anchor
-from mtls._model import ChainRules, EKUPolicy, FailureReason, Finding, Omitted, Revocation, Role, Severity
+from mtls._model import AnchorKind, ChainRules, EKUPolicy, FailureReason, Finding, Omitted, Revocation, Role, Severity
 from mtls._options import given, member, moment, optional, typed
 from mtls._policy import MOZILLA_INTERMEDIATE, TLSPolicy
+from mtls._verified_chain import VerifiedChain, checked, not_checked
 from mtls.errors import ChainError, UsageError
 
 if TYPE_CHECKING:
@@ -33,32 +33,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cryptography import x509
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedChain:
-    """A chain that a handshake accepts, with the evidence.
-
-    ``path`` is what OpenSSL built, leaf first, and ends at ``anchor``, the certificate of the truststore that vouches
-    for it. ``checked`` and ``not_checked`` say in sentences what was looked at and what was not; ``findings`` are
-    warnings, which no handshake fails on: what expires soon, what was sent in vain.
-    """
-
-    path: tuple[x509.Certificate, ...]
-    anchor: x509.Certificate
-    checked: tuple[str, ...]
-    not_checked: tuple[str, ...]
-    findings: tuple[Finding, ...] = ()
-
-    def __str__(self) -> str:
-        names = " → ".join(map(_certificate.label, self.path))
-        lines = [f"accepted: {names}"]
-        lines += [f"  checked: {each}" for each in self.checked]
-        lines += [f"  not checked: {each}" for each in self.not_checked]
-        lines += [
-            f"  {each.severity.value} {each.failure.name}: {each.message}; {each.remedy}" for each in self.findings
-        ]
-        return "\n".join(lines)
 
 
 def verify(  # noqa: PLR0913 - the options of the contract, keyword-only
@@ -116,6 +90,7 @@ class Verifier:
         self._truststore = settings.truststore
         self._lock = threading.Lock()
         self._judge: Judge | None = None
+        self._kinds: dict[x509.Certificate, AnchorKind] = {}
         self._anchors = {_certificate.der(anchor): anchor for anchor in self._truststore.anchors}
 
     def verify(self, chain: PeerChain, hostname: str | None, at: datetime | None) -> VerifiedChain:
@@ -137,8 +112,9 @@ class Verifier:
         return VerifiedChain(
             path=readable,
             anchor=readable[-1],
-            checked=tuple(self._checked(readable, name, now)),
-            not_checked=tuple(self._not_checked(name)),
+            anchor_kind=(kind := self._kind_of(readable[-1])),
+            checked=tuple(checked(self._settings, readable, kind, name, now)),
+            not_checked=tuple(not_checked(self._settings, name)),
             findings=tuple(remarks_on(judged)),
         )
 
@@ -245,32 +221,10 @@ class Verifier:
             for failure, text in admission.objections(self._settings, peer)
         ]
 
-    def _checked(self, path: tuple[x509.Certificate, ...], name: str | None, now: datetime) -> list[str]:
-        settings, owner = self._settings, self._settings.role.other
-        strict = " as RFC 5280 asks (strict)" if settings.chain_rules is ChainRules.STRICT else ""
-        checked = [
-            f"the path to {_certificate.label(path[-1])}: names, signatures, CA flags, name constraints{strict}",
-            f"the dates of {len(path)} certificates at {_certificate.when(now)}",
-            f"keys and signatures of {settings.policy.minimum_security_bits} bits or more ({settings.policy.name})",
-            f"extended key usage {owner.eku}{' (required)' if settings.eku is EKUPolicy.REQUIRED else ', if present'}",
-        ]
-        if name is not None and settings.check_hostname:
-            checked.append(f"the name {name}")
-        if settings.revocation is not Revocation.OFF:
-            which = "every certificate of the path" if settings.revocation is Revocation.CHAIN else "the leaf only"
-            checked.append(f"revocation of {which} by CRL")
-        return checked
-
-    def _not_checked(self, name: str | None) -> list[str]:
-        settings = self._settings
-        left = ["that the peer has the private key: only a handshake can tell", "OCSP and certificate transparency"]
-        if settings.check_hostname and name is None:
-            left.append("the host name: none was given")
-        if settings.revocation is Revocation.OFF:
-            left.append("revocation: the truststore holds no CRLs, or revocation is OFF")
-        elif settings.revocation is Revocation.LEAF:
-            left.append("revocation of the CAs in the path")
-        return left
+    def _kind_of(self, anchor: x509.Certificate) -> AnchorKind:
+        if anchor not in self._kinds:
+            self._kinds[anchor] = self._truststore.kind_of(anchor)  # it verifies a signature
+        return self._kinds[anchor]
 
 
 def _unreadable(position: int, role: Role) -> Finding:

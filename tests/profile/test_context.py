@@ -101,9 +101,9 @@ def test_no_new_context_comes_from_a_profile_whose_certificate_has_ended_since(
     keystore = lower.client("billing.example", **_ending(end, wanted=link == "leaf"))
     profile = TLSProfile.client(truststore=authority.truststore, keystore=keystore)
     profile.ssl_context()
-    _at(monkeypatch, end)
+    _at(monkeypatch, end - timedelta(seconds=1))
     profile.ssl_context()
-    _at(monkeypatch, end + timedelta(seconds=1))
+    _at(monkeypatch, end)
     with pytest.raises(mtls.ConfigurationError) as caught:
         profile.ssl_context()
     assert [each.failure for each in caught.value.report.errors] == [FailureReason.EXPIRED]

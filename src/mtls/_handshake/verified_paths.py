@@ -12,7 +12,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Set as AbstractSet
 
 _MOST = 1024
 """Paths of about 2 kB each; who was forgotten is known by the leaf alone until the next full handshake."""
@@ -60,6 +60,6 @@ def up_to_anchor(connection: Any, path: tuple[bytes, ...]) -> tuple[bytes, ...]:
     return path if len(path) == 1 else cut_at_anchor(path, frozenset(connection.context.get_ca_certs(True)))
 
 
-def cut_at_anchor(path: tuple[bytes, ...], anchors: Set[bytes]) -> tuple[bytes, ...]:
+def cut_at_anchor(path: tuple[bytes, ...], anchors: AbstractSet[bytes]) -> tuple[bytes, ...]:
     """The part of a verified path up to the last of the anchors; the leaf alone where it is none of them."""
     return path[: 1 + max((place for place, entry in enumerate(path) if entry in anchors), default=0)]
