@@ -1,9 +1,9 @@
 """The verdict for another time than now, composed of what OpenSSL says with all dates set aside, and of the dates.
 
 Theory of operation. ``ssl`` offers no way to set the time of a validation, but OpenSSL can leave the dates out of it.
-Two things still depend on them. Between several issuers of one name OpenSSL takes the first that is valid at the time,
-so those that it would pass over are left out beforehand; where one path needs what another must not see, nothing honest
-can be said. And the dates of the path that it took are compared afterwards, in the order in which OpenSSL would have.
+Two things still depend on them. Between several issuers of one name OpenSSL takes the first that is valid at the time:
+where it took another, that one is hidden, and it is asked again, until the path is the one that it would have taken.
+And the dates of that path, and of its CRLs, are compared afterwards, in the order in which OpenSSL would have done it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mtls.errors import VerdictUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from cryptography import x509
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _NOT_YET_VALID, _EXPIRED, _CRL_NOT_YET_VALID, _CRL_EXPIRED, _BAD_SIGNATURE, _REVOKED = 9, 10, 11, 12, 7, 23
 _AFTER_THE_DATES = frozenset({0, *range(41, 44), *range(46, 50), *range(51, 54)})
 """What OpenSSL looks at once it has compared every date: name constraints, address blocks, policies."""
+_NO_ANCHOR = frozenset({2, 18, 19, 20, 21})
+"""OpenSSL came to the end of the path without an anchor."""
 _MESSAGES = {
     _NOT_YET_VALID: "certificate is not yet valid",
     _EXPIRED: "certificate has expired",
@@ -39,32 +42,34 @@ _MESSAGES = {
 }
 
 
-class _Material(NamedTuple):
-    """A message and a truststore without what OpenSSL would pass over at the time."""
-
-    sent: tuple[x509.Certificate, ...]
-    anchors: tuple[x509.Certificate, ...]
-
-
 def judge_at(settings: Settings, chain: Sequence[bytes], hostname: str | None, at: datetime) -> Verdict:
     """The verdict that a handshake would come to at the time ``at`` (aware; parts of a second do not count).
 
     Raises :class:`VerdictUnavailableError` where it cannot be composed: a certificate whose dates cannot be read, or
-    issuers of one name between which the time chooses differently for two certificates of the chain.
+    issuers of one name between which the time chooses differently for two certificates of one path.
     """
     assert settings.truststore is not None
     moment = at.replace(microsecond=0)
-    sent = _readable(chain)
-    seen = _as_seen(sent, settings.truststore.anchors, moment)
+    sent, anchors = _readable(chain), settings.truststore.anchors
     lists = _lists_in_date(settings.truststore.crls, moment)
-    trust = Truststore.from_certificates(seen.anchors, crls=lists)
-    dateless = Judge(replace(settings, truststore=trust), dates=False)
-    verdict = dateless.judge([_certificate.der(each) for each in seen.sent], hostname)
-    if not verdict.judged:
-        return verdict
-    path = _readable(verdict.path)
+    hidden: set[x509.Certificate] = set()
+    while True:
+        trust = Truststore.from_certificates([each for each in anchors if each not in hidden], crls=lists)
+        judge = Judge(replace(settings, truststore=trust), dates=False)
+        verdict = judge.judge([_certificate.der(sent[0]), *_encoded(sent[1:], hidden)], hostname)
+        if not verdict.judged:
+            return verdict
+        path = _readable(verdict.path)
+        passed_over = _passed_over(_Choices(path, verdict.code, sent, anchors, moment), hidden)
+        if not passed_over:
+            break
+        hidden |= passed_over
     code = _code(verdict.code, path, lists, settings, moment)
     return verdict if code == verdict.code else Verdict(code, _MESSAGES[code], verdict.path)
+
+
+def _encoded(sent: Sequence[x509.Certificate], hidden: AbstractSet[x509.Certificate]) -> list[bytes]:
+    return [_certificate.der(each) for each in sent if each not in hidden]
 
 
 def _readable(chain: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
@@ -81,35 +86,51 @@ def _readable(chain: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
     return tuple(found)
 
 
-# --- which issuers OpenSSL would see ---
+# --- which issuers OpenSSL would have taken ---
 
 
-def _as_seen(sent: tuple[x509.Certificate, ...], anchors: tuple[x509.Certificate, ...], moment: datetime) -> _Material:
-    kept: tuple[set[x509.Certificate], ...] = (set(), set())
-    passed_over: tuple[set[x509.Certificate], ...] = (set(), set())
-    asked, open_ends = {sent[0]}, [sent[0]]
-    while open_ends:
-        certificate = open_ends.pop()
-        for place, pool in enumerate((sent[1:], anchors)):
-            issuers = [each for each in pool if may_have_issued(each, certificate)]
-            chosen = preferred(issuers, moment)
-            kept[place].update(chosen)
-            passed_over[place].update(each for each in issuers if each not in chosen)
-            following = [each for each in chosen if each not in asked]
-            asked.update(following)
-            open_ends += following
-    for place in range(2):
-        if torn := kept[place] & passed_over[place]:
-            name = _certificate.label(next(iter(torn)))
+class _Choices(NamedTuple):
+    """The path that OpenSSL took without dates, and what it chose from."""
+
+    path: tuple[x509.Certificate, ...]
+    code: int
+    sent: tuple[x509.Certificate, ...]
+    anchors: tuple[x509.Certificate, ...]
+    moment: datetime
+
+
+def _passed_over(choices: _Choices, hidden: AbstractSet[x509.Certificate]) -> set[x509.Certificate]:
+    """What it would have passed over at the time and took, or what stood in its way; empty for an honest path.
+
+    Hidden is what would be passed over; that it is not needed elsewhere in the path is looked at here as well.
+    """
+    path = choices.path
+    steps: list[tuple[x509.Certificate, x509.Certificate | None]] = [*pairwise(path)]
+    if choices.code in _NO_ANCHOR:
+        steps.append((path[-1], None))
+    for place, (certificate, taken) in enumerate(steps):
+        issuers = _issuers(choices, certificate, path[: place + 1])
+        preferences = preferred(issuers, choices.moment)
+        if any(each in hidden for each in preferences):
+            name = _certificate.label(certificate)
             text = (
-                f"there are several issuers of one name, and at that time {name} would be taken for one certificate "
-                "and passed over for another, which cannot be composed; judge a chain without its twin"
+                f"there are several issuers of one name, and for {name} one would be taken at that time that is passed "
+                "over for another certificate of the same path, which cannot be composed; judge it without the twins"
             )
             raise VerdictUnavailableError(text)
-    return _Material(
-        (sent[0], *(each for each in sent[1:] if each not in passed_over[0])),
-        tuple(each for each in anchors if each not in passed_over[1]),
-    )
+        if taken is None:
+            return {each for each in issuers if each not in preferences} - hidden
+        if taken not in preferences:
+            return {taken}
+    return set()
+
+
+def _issuers(
+    choices: _Choices, certificate: x509.Certificate, path: Sequence[x509.Certificate]
+) -> list[x509.Certificate]:
+    """Those that OpenSSL chooses between: the trusted ones, or, where there is none, those that were sent."""
+    trusted = [each for each in choices.anchors if may_have_issued(each, certificate)]
+    return trusted or [each for each in choices.sent if may_have_issued(each, certificate) and each not in path]
 
 
 def _lists_in_date(
