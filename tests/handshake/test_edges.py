@@ -193,3 +193,15 @@ def test_what_a_library_leaves_on_a_context_is_its_own_business(client_profile: 
             setattr(context, name, None)
         with pytest.raises(mtls.SealedContextError, match=name):
             delattr(context, name)
+
+
+@pytest.mark.parametrize("hostname", ["10.0.0.1 evil.example", "010.0.0.1", "+10.0.0.1", ".example", "a\0b", "a\nb"])
+def test_a_name_that_programs_read_in_different_ways_is_asked_for_by_nobody(
+    authority: CertificateAuthority, hostname: str
+) -> None:
+    """OpenSSL finds the address 10.0.0.1 in the first three."""
+    server = mtls.TLSProfile.server(keystore=authority.server("10.0.0.1"))
+    client = mtls.TLSProfile.client(truststore=authority.truststore)
+    assert mtls.rehearse(client, server, hostname="10.0.0.1").ok
+    with pytest.raises(mtls.UsageError, match="is no host name"):
+        mtls.rehearse(client, server, hostname=hostname)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 import mtls
 from mtls import (
     ChainError,
+    ChainSourceError,
     ConfigurationError,
     Evidence,
     FailureReason,
@@ -30,6 +31,7 @@ from mtls import (
     SealedContextError,
     Severity,
     Side,
+    SourceError,
     SourceFailure,
     TruststoreError,
     UsageError,
@@ -48,8 +50,10 @@ RELATIONS = [
     (UsageError, (MTLSError, ValueError)),
     (MissingExtraError, (MTLSError, ImportError)),
     (ConfigurationError, (MTLSError, ValueError)),
-    (KeystoreError, (MTLSError,)),
-    (TruststoreError, (MTLSError,)),
+    (SourceError, (MTLSError,)),
+    (KeystoreError, (SourceError,)),
+    (TruststoreError, (SourceError,)),
+    (ChainSourceError, (SourceError,)),
     (ChainError, (MTLSError,)),
     (VerdictUnavailableError, (MTLSError,)),
     (SealedContextError, (MTLSError, ssl.SSLError)),
@@ -144,6 +148,14 @@ EXAMPLES: dict[str, tuple[Callable[[CertificateAuthority], MTLSError], list[str]
     ),
     "TruststoreError": (
         lambda _: TruststoreError("it is empty", source="a.pem", failure=SourceFailure.EMPTY, remedy="fill it"),
+        ["args", "problem", "source", "failure", "remedy"],
+    ),
+    "SourceError": (
+        lambda _: SourceError("it is empty", source="a.pem", failure=SourceFailure.EMPTY, remedy="fill it"),
+        ["args", "problem", "source", "failure", "remedy"],
+    ),
+    "ChainSourceError": (
+        lambda _: ChainSourceError("it is empty", source="a.pem", failure=SourceFailure.EMPTY, remedy="fill it"),
         ["args", "problem", "source", "failure", "remedy"],
     ),
     "ChainError": (

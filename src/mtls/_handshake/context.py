@@ -227,7 +227,10 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             text = "a client names the server it wants: give server_hostname="
             raise UsageError(text)
         if hostname:
-            asked_name(hostname, self._generation.settings.hosts)
+            self._admit_host(hostname)
+
+    def _admit_host(self, hostname: str | bytes) -> None:
+        asked_name(hostname, self._generation.settings.hosts)
 
     def _follow(self) -> None:
         if self._follower is not None and not self._reloading and self._follower.changed():

@@ -1,14 +1,18 @@
-"""How a DNS name is compared with a rule that somebody wrote down (``hosts=``, ``PeerPolicy.dns``).
+"""The name that a client asks for, and how a DNS name is compared with a rule (``hosts=``, ``PeerPolicy.dns``).
 
 Rule: whole labels only, in ASCII, without case. Nothing else is folded: the Kelvin sign is a ``k`` in lower case.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from mtls.errors import UsageError
 
+_IS_A_NAME = re.compile(r"(?!\.)[!-~]+")
+_NUMBERS = re.compile(r"[+-]?[0-9]+(?:\.[+-]?[0-9]+){3}")
+"""What OpenSSL reads as an IPv4 address; resolvers read 010 as 8, and a number with a sign not at all."""
 LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 """One label of a DNS name in lower case, underscores included (RFC 1035, 2.3.1; RFC 2181, 11)."""
 
@@ -23,13 +27,24 @@ def asked_name(hostname: object, hosts: tuple[str, ...]) -> str:
     except (UnicodeError, TypeError) as fault:
         text = f"{hostname!r} is no host name: {fault}"
         raise UsageError(text) from fault
-    if not name or name.startswith(".") or "\0" in name:
-        text = f"{hostname!r} is no host name: it is empty, begins with a dot or holds a null byte"
+    if not _IS_A_NAME.fullmatch(name) or (_NUMBERS.fullmatch(name) and not _is_ipv4(name)):
+        text = (
+            f"{hostname!r} is no host name: it is empty, begins with a dot, holds a blank or a control character, or "
+            "is an IPv4 address in a form that programs read in different ways"
+        )
         raise UsageError(text)
     if hosts and not any(dns_name_matches(name, rule) for rule in hosts):
         text = f"{name!r} is not listed in hosts={hosts!r}, so nothing was sent to it; list it if it is meant"
         raise UsageError(text)
     return name
+
+
+def _is_ipv4(name: str) -> bool:
+    try:
+        ipaddress.IPv4Address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def dns_name_matches(presented: str, rule: str) -> bool:
