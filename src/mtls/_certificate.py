@@ -7,6 +7,7 @@ escaped before it reaches a text. Dates are aware datetimes in UTC.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from cryptography import x509
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cryptography.x509.extensions import ExtensionType
 
 _LABEL_LENGTH = 100
+_SHOWN_USAGES = 10
 _UNREADABLE = (
     ValueError,
     TypeError,
@@ -78,7 +80,7 @@ def label(certificate: x509.Certificate) -> str:
     if subject != "(empty name)":
         return subject
     names = subject_alternative_names(certificate)
-    return printable(names[0]) if names else f"serial {certificate.serial_number:x}"
+    return printable(names[0] if names else f"serial {certificate.serial_number:x}")
 
 
 def name(distinguished: x509.Name) -> str:
@@ -114,9 +116,20 @@ def extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
         return None
 
 
+def has_readable_extensions(certificate: x509.Certificate) -> bool:
+    """Whether ``cryptography`` can decode its extensions: one that it cannot makes all of them unknown, not absent."""
+    try:
+        list(certificate.extensions)
+    except _UNREADABLE:
+        return False
+    return True
+
+
 def eku_names(usages: x509.ExtendedKeyUsage) -> str:
-    """The usages as people write them: ``clientAuth, serverAuth``; unknown ones by their number."""
-    return ", ".join(_EKU_NAMES.get(oid, oid.dotted_string) for oid in usages)
+    """The usages as people write them: ``clientAuth, serverAuth``; unknown ones by their number, ten at most."""
+    names = [_EKU_NAMES.get(oid, printable(oid.dotted_string)) for oid in islice(usages, _SHOWN_USAGES)]
+    more = f" and {len(usages) - _SHOWN_USAGES} more" if len(usages) > _SHOWN_USAGES else ""
+    return ", ".join(names) + more
 
 
 def is_ca(certificate: x509.Certificate) -> bool:
@@ -129,7 +142,7 @@ def is_ca(certificate: x509.Certificate) -> bool:
 
 def is_self_issued(certificate: x509.Certificate) -> bool:
     """Whether subject and issuer are the same name."""
-    return certificate.subject == certificate.issuer
+    return same_name(certificate.subject, certificate.issuer)
 
 
 def same_name(one: x509.Name, other: x509.Name) -> bool:

@@ -105,8 +105,14 @@ def _our_chain(
         verdict = Judge(peer).judge(chain) if at is None else judge_at(peer, chain, None, at)
     except VerdictUnavailableError:
         return
-    if not verdict.accepted and not _is_told(verdict, found):
-        yield _own_word(verdict, settings, f"a peer's OpenSSL refuses our chain, {label(keystore.certificate)}", None)
+    if verdict.accepted or _is_told(verdict, found):
+        return
+    text = f"a peer's OpenSSL refuses the chain of {label(keystore.certificate)}"
+    finding = _own_word(verdict, settings, text, None)
+    if finding.failure is FailureReason.UNKNOWN_CA:
+        text = f"{finding.message}, although it trusts the top of it: it does not know an algorithm in there"
+        finding = replace(finding, failure=FailureReason.BAD_SIGNATURE, message=text)
+    yield replace(finding, certificate=keystore.certificate)
 
 
 def _our_anchors(settings: Settings, truststore: Truststore, found: Sequence[Finding]) -> Iterator[Finding]:

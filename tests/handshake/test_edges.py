@@ -16,6 +16,8 @@ import mtls
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mtls.authority import CertificateAuthority
+
 ANSWER = bytes(range(256)) * 160
 """Three records, so that not all of it is read at once."""
 ENDED = (BrokenPipeError, ConnectionResetError)

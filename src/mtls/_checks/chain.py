@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mtls._certificate import label
+from mtls._certificate import has_readable_extensions, label, printable
 from mtls._checks.anchoring import check_anchoring
 from mtls._checks.dates import check_dates
 from mtls._checks.form import strict_faults, unknown_critical
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mtls._model import EKUPolicy, Revocation
     from mtls._policy import TLSPolicy
 
+_TEXT_LENGTH = 300
 _F = FailureReason
 _MOST_TELLING = (
     {_F.WRONG_ORDER},
@@ -67,6 +68,11 @@ class JudgedChain:
     hostname: str | None = None
 
     @property
+    def has_readable_leaf(self) -> bool:
+        """Whether there is a path to speak of: one begins with the leaf, never with the next that can be read."""
+        return bool(self.begun) or self.sent[0] is not None
+
+    @property
     def path(self) -> Path:
         """The path to its end, also where OpenSSL stopped early."""
         readable = [each for each in self.sent if each is not None]
@@ -76,16 +82,19 @@ class JudgedChain:
 def explain_chain(chain: JudgedChain) -> list[Finding]:
     """Every finding about the chain: errors first, and of each kind the most telling first."""
     findings = [*_unreadable(chain)]
-    if chain.begun or chain.sent[0] is not None:
+    if chain.has_readable_leaf:
         findings += _along(chain, chain.path)
     return sorted(findings, key=_rank)
 
 
 def remarks_on(chain: JudgedChain) -> list[Finding]:
     """The warnings about a chain that OpenSSL accepts: only the checks that have any are made."""
+    found = [*_unreadable(chain)]
+    if not chain.has_readable_leaf:
+        return found
     path = chain.path
     certificates, anchor = path.certificates, path.anchor
-    found = [*_unreadable(chain), *check_order(chain.sent, certificates, chain.role)]
+    found += check_order(chain.sent, certificates, chain.role)
     found += check_usage(certificates, chain.role, eku=chain.eku, chain_rules=chain.chain_rules, anchor=anchor)
     found += _dates(chain, path)
     return [finding for finding in found if finding.severity is Severity.WARNING]
@@ -95,7 +104,8 @@ def _along(chain: JudgedChain, path: Path) -> Iterator[Finding]:
     certificates, anchor, step = path.certificates, path.anchor, chain.role.verified_at
     readable = [each for each in chain.sent if each is not None]
     yield from check_order(chain.sent, certificates, chain.role)
-    yield from check_anchoring(path, readable, chain.anchors, chain.role)
+    if chain.begun or len(readable) == len(chain.sent):  # else the issuer may be the one that cannot be read
+        yield from check_anchoring(path, readable, chain.anchors, chain.role)
     yield from check_signatures(certificates, step=step)
     yield from check_usage(certificates, chain.role, eku=chain.eku, chain_rules=chain.chain_rules, anchor=anchor)
     yield from check_name_constraints(certificates, step=step)
@@ -119,6 +129,8 @@ def _dates(chain: JudgedChain, path: Path) -> Iterator[Finding]:
 def _form(
     chain: JudgedChain, certificate: x509.Certificate, position: int, anchor: x509.Certificate | None
 ) -> Iterator[Finding]:
+    if not has_readable_extensions(certificate):
+        return
     faults = [*unknown_critical(certificate)]
     if chain.chain_rules is ChainRules.STRICT:
         faults += strict_faults(certificate, issuer=position > 0, anchor=certificate == anchor and position > 0)
@@ -128,12 +140,12 @@ def _form(
             failure=fault.failure,
             severity=Severity.ERROR,
             step=chain.role.verified_at,
-            message=f"{owner} {label(certificate)} {fault.text}",
+            message=f"{owner} {label(certificate)} {printable(fault.text, _TEXT_LENGTH)}",
             remedy="have the CA issue it anew, as RFC 5280 asks",
             certificate=certificate,
             position=position,
             required=fault.required,
-            presented=fault.presented,
+            presented=printable(fault.presented, _TEXT_LENGTH),
         )
 
 
@@ -147,15 +159,20 @@ def _unreadable(chain: JudgedChain) -> Iterator[Finding]:
     """OpenSSL may well read what ``cryptography`` cannot (a negative serial number): then it is only a warning."""
     for position, certificate in enumerate(chain.sent):
         if certificate is None:
-            yield Finding(
-                failure=FailureReason.MALFORMED,
-                severity=Severity.WARNING,
-                step=chain.role.certificate_step,
-                message=f"the certificate at place {position} of the chain is not well-formed, so what it says could "
-                "not be looked at",
-                remedy="have it issued anew by a CA that follows RFC 5280",
-                position=position,
-            )
+            text = f"the certificate at place {position} of the chain is not well-formed, so what it says could not be"
+        elif not has_readable_extensions(certificate):
+            text = f"the extensions of {label(certificate)} (place {position}) are not well-formed, so they could not be"
+        else:
+            continue
+        yield Finding(
+            failure=FailureReason.MALFORMED,
+            severity=Severity.WARNING,
+            step=chain.role.certificate_step,
+            message=f"{text} looked at",
+            remedy="have it issued anew by a CA that follows RFC 5280",
+            certificate=certificate,
+            position=position,
+        )
 
 
 def _rank(finding: Finding) -> tuple[bool, int]:

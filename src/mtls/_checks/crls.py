@@ -122,7 +122,7 @@ def _gaps(anchor: x509.Certificate, truststore: Truststore, revocation: Revocati
 
 def _flaw(crl: x509.CertificateRevocationList, truststore: Truststore, now: datetime) -> Fault | None:
     """Why a CRL is of no use to any anchor, or not for all that its CA issued."""
-    if (why := unsupported(crl)) is not None:
+    if (why := _of_no_use(crl)) is not None:
         return unusable(crl, why)
     if (fault := out_of_date(crl, now) or not_understood(crl)) is not None:
         return fault
@@ -135,9 +135,14 @@ def _flaw(crl: x509.CertificateRevocationList, truststore: Truststore, now: date
     )
 
 
+def _of_no_use(crl: x509.CertificateRevocationList) -> str | None:
+    """Why it can decide about no certificate, as the rest of a sentence; ``None`` if it can."""
+    return unsupported(crl) or (_ATTRIBUTES if _part(crl) == _ATTRIBUTES else None)
+
+
 def _may_serve_below(crl: x509.CertificateRevocationList, truststore: Truststore, now: datetime) -> bool:
     """Whether an intermediate that a peer sends may have signed it, so that it covers the leaves of that one."""
-    if not in_date(crl, now) or unsupported(crl) is not None or not_understood(crl) is not None:
+    if not in_date(crl, now) or _of_no_use(crl) is not None or not_understood(crl) is not None:
         return False
     namesakes = (anchor for anchor in truststore if same_name(anchor.subject, crl.issuer))
     return not any(may_be_signed_by(crl, anchor) and is_signed_by(crl, anchor) for anchor in namesakes)

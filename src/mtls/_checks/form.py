@@ -37,6 +37,12 @@ ones.
 """
 
 
+_NEVER_CRITICAL = {
+    x509.AuthorityKeyIdentifier: "authorityKeyIdentifier",
+    x509.SubjectKeyIdentifier: "subjectKeyIdentifier",
+}
+
+
 class Fault(NamedTuple):
     """What is wrong, as the rest of a sentence that begins with the certificate."""
 
@@ -82,7 +88,11 @@ def strict_faults(certificate: x509.Certificate, *, issuer: bool, anchor: bool =
     if constraints is not None and constraints.value.ca and not constraints.critical:
         text = "has a basicConstraints that is not critical (RFC 5280, 4.2.1.9)"
         yield Fault(FailureReason.MALFORMED, text, "critical basicConstraints", "not critical")
-    if not list(certificate.subject) and (issuer or not _names_are_critical(certificate)):
+    for kind, called in _NEVER_CRITICAL.items():
+        if _is_critical(certificate, kind):
+            text = f"has a critical {called} (RFC 5280, 4.2.1.1 and 4.2.1.2)"
+            yield Fault(FailureReason.MALFORMED, text, f"a {called} that is not critical", "critical")
+    if not list(certificate.subject) and (issuer or not _is_critical(certificate, x509.SubjectAlternativeName)):
         needed = "a subject" if issuer else "a subject, or a critical subjectAltName"
         yield Fault(FailureReason.MALFORMED, "has an empty subject (RFC 5280, 4.1.2.6)", needed, "an empty subject")
 
@@ -103,7 +113,5 @@ def _missing(certificate: x509.Certificate, *, issuer: bool, anchor: bool) -> It
         yield "keyUsage"
 
 
-def _names_are_critical(certificate: x509.Certificate) -> bool:
-    if extension(certificate, x509.SubjectAlternativeName) is None:
-        return False
-    return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
+def _is_critical(certificate: x509.Certificate, kind: type[x509.ExtensionType]) -> bool:
+    return extension(certificate, kind) is not None and certificate.extensions.get_extension_for_class(kind).critical

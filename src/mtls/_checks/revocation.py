@@ -159,7 +159,7 @@ def _of_chosen(sought: Sought, chosen: _Chosen, now: datetime) -> Iterator[Fault
     crl, signer = chosen.crl, chosen.signer
     usage = extension(signer, x509.KeyUsage)
     if usage is not None and not usage.crl_sign:
-        text = f"{label(signer)} has a keyUsage without cRLSign, so its CRL does not count"
+        text = f"{label(signer)} may not sign CRLs: its keyUsage has no cRLSign"
         remedy = f"have the CA certificate issued anew with cRLSign, or {OFF}"
         yield Fault(FailureReason.WRONG_KEY_USAGE, text, remedy, "cRLSign", "a keyUsage without it", (crl,), signer)
     if not chosen.reasons:

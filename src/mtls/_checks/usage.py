@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from mtls._certificate import EKU_OIDS, extension, is_self_issued, label
+from mtls._certificate import EKU_OIDS, extension, has_readable_extensions, is_self_issued, label
 from mtls._checks.form import wrong_eku
 from mtls._checks.strength import key_strength, public_key
 from mtls._model import ChainRules, EKUPolicy, FailureReason, Finding, Role, Severity
@@ -34,8 +34,11 @@ def check_usage(
     """WRONG_EKU, EKU_ABSENT, WRONG_KEY_USAGE, NOT_A_CA, PATH_TOO_LONG and a key that TLS cannot sign with.
 
     ``path`` is leaf first; ``role`` is that of its owner; ``anchor`` is its last certificate where it is trusted.
+    Extensions that cannot be read are not taken for absent.
     """
     for position, certificate in enumerate(path):
+        if not has_readable_extensions(certificate):
+            continue
         who = f"{_owner(certificate, position, anchor)} {label(certificate)}"
         yield from _extended_key_usage(certificate, role, eku, position, who)
         if position:
