@@ -635,9 +635,7 @@ def test_the_two_keys_are_told_where_another_one_signed() -> None:
 def test_the_ca_that_may_not_sign_lists_is_the_certificate_of_the_finding() -> None:
     found = _only(Case("silent", (ABOVE, List(SILENT)), issuer=SILENT))
     assert (found.certificate, found.position, found.required) == (SILENT.certificate, 1, "cRLSign")
-    assert found.message == (
-        "CN=silent CA has a keyUsage without cRLSign, so its CRL does not count, so CN=localhost is refused"
-    )
+    assert found.message == "CN=silent CA may not sign CRLs: its keyUsage has no cRLSign, so CN=localhost is refused"
 
 
 def test_an_unknown_critical_extension_is_named() -> None:
@@ -714,6 +712,16 @@ def test_a_newer_delta_crl_hides_from_openssl_what_the_complete_one_revoked(role
 
 
 # --- what is odd ---
+
+
+def test_a_list_without_next_update_never_ends_and_never_ends_soon() -> None:
+    crl, soon = List(ROOT, ends=None).build(ROOT.root), List(ROOT, begins=-20 * HOUR, ends=HOUR).build(ROOT.root)
+    begun = facts.when(NOW - HOUR)
+    assert freshness([crl], NOW) == [f"CRL of CN=root CA: issued {begun}, no next update, 0 entries"]
+    for lists, expected in (([soon], [F.EXPIRES_SOON]), ([crl], []), ([soon, crl], [])):
+        truststore = Truststore.from_certificates([ROOT.root], crls=lists)
+        found = check_crls(truststore, CHAIN, step=Role.CLIENT.verified_at, now=NOW + HOUR / 2)
+        assert [finding.failure for finding in found] == expected
 
 
 def test_a_list_without_a_readable_extension_is_left_to_openssl() -> None:

@@ -174,26 +174,24 @@ def _part(crl: x509.CertificateRevocationList) -> str | None:
 
 def _ends_soon(crls: Sequence[x509.CertificateRevocationList], step: HandshakeStep, now: datetime) -> Iterator[Finding]:
     """EXPIRES_SOON for a list in the last tenth of its life, where no other of the same CA lasts longer."""
-    soon = [crl for crl in crls if _last_tenth(crl, now) and not any(_outlasts(other, crl) for other in crls)]
-    for crl in soon[:_LISTED]:
-        begins, ends = crl.last_update_utc, crl.next_update_utc
-        assert ends is not None
+    near = [(crl, ends) for crl in crls if (ends := _near_end(crl, now)) is not None]
+    last = [(crl, ends) for crl, ends in near if not any(_outlasts(other, crl, ends) for other in crls)]
+    for crl, ends in last[:_LISTED]:
         text = f"the CRL of {name(crl.issuer)} ends on {when(ends)}, in {distance(ends - now)}"
         remedy = f"fetch the next CRL of {name(crl.issuer)} before then"
-        presented = f"{when(begins)} to {when(ends)}"
+        presented = f"{when(crl.last_update_utc)} to {when(ends)}"
         fault = Fault(FailureReason.EXPIRES_SOON, text, remedy, f"valid at {when(now)} and on", presented)
         yield _finding(fault, Severity.WARNING, step, f"{text}: then what that CA issued is refused")
 
 
-def _last_tenth(crl: x509.CertificateRevocationList, now: datetime) -> bool:
+def _near_end(crl: x509.CertificateRevocationList, now: datetime) -> datetime | None:
+    """When it ends, if it is in the last tenth of its life."""
     ends = crl.next_update_utc
-    return ends is not None and ends - now < (ends - crl.last_update_utc) / _SOON_SHARE
+    return ends if ends is not None and ends - now < (ends - crl.last_update_utc) / _SOON_SHARE else None
 
 
-def _outlasts(other: x509.CertificateRevocationList, crl: x509.CertificateRevocationList) -> bool:
-    if not _same_source(other, crl) or crl.next_update_utc is None:
-        return False
-    return other.next_update_utc is None or other.next_update_utc > crl.next_update_utc
+def _outlasts(other: x509.CertificateRevocationList, crl: x509.CertificateRevocationList, ends: datetime) -> bool:
+    return _same_source(other, crl) and (other.next_update_utc is None or other.next_update_utc > ends)
 
 
 def _same_source(one: x509.CertificateRevocationList, other: x509.CertificateRevocationList) -> bool:
