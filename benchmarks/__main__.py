@@ -12,11 +12,11 @@ import ssl
 import sys
 import traceback
 
-from benchmarks import again, building, bulk, clients, handshakes, importing, refusals
+from benchmarks import again, building, bulk, clients, handshakes, importing, refusals, verifying
 from benchmarks.rounds import FULL, QUICK
 from benchmarks.table import failed, lines
 
-_LINES = {1: importing, 2: building, 4: again, 5: handshakes, 6: bulk, 7: refusals, 10: clients}
+_LINES = {1: importing, 2: building, 4: again, 5: handshakes, 6: bulk, 7: refusals, 8: verifying, 10: clients}
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -18,6 +18,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from mtls._model import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cryptography.x509.extensions import ExtensionType
 
 _LABEL_LENGTH = 100
@@ -96,6 +98,8 @@ def name(distinguished: x509.Name) -> str:
 def printable(text: str, limit: int = _LABEL_LENGTH) -> str:
     """``text`` with control characters escaped and cut to ``limit`` characters."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    if cut.isprintable():
+        return cut
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
 
 
@@ -110,10 +114,20 @@ def subject_alternative_names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 def extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
     """The extension of this kind, or ``None`` where it is absent or cannot be read."""
+    entry = extension_entry(certificate, kind)
+    return None if entry is None else entry.value
+
+
+def extension_entry(certificate: x509.Certificate, kind: type[_E]) -> x509.Extension[_E] | None:
+    """The same with its criticality. No exception tells of an absent one, which would cost most of the time."""
     try:
-        return certificate.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, *_UNREADABLE):
+        entries: Iterable[x509.Extension[Any]] = certificate.extensions
+    except _UNREADABLE:
         return None
+    for entry in entries:
+        if type(entry.value) is kind:
+            return entry
+    return None
 
 
 def has_readable_extensions(certificate: x509.Certificate) -> bool:
