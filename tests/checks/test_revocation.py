@@ -724,11 +724,15 @@ def test_a_list_without_next_update_never_ends_and_never_ends_soon() -> None:
         assert [finding.failure for finding in found] == expected
 
 
-def test_a_list_without_a_readable_extension_is_left_to_openssl() -> None:
+def test_a_list_without_a_readable_extension_is_left_to_openssl_unless_it_may_be_a_delta_crl() -> None:
     broken = x509.UnrecognizedExtension(x509.IssuingDistributionPoint.oid, b"\x04\x00")
-    crl = List(extensions=(broken,)).build(ROOT.root)
+    crl, delta = (List(extensions=(broken, *more)).build(ROOT.root) for more in ((), (DELTA,)))
+    for each in (crl, delta):
+        with pytest.raises(ValueError, match="error parsing asn1 value"):
+            each.extensions  # noqa: B018 - decodes them
     assert crl_form.unsupported(crl) is None
     assert crl_form.unknown_critical(crl) == []
+    assert crl_form.unsupported(delta) == crl_form.DELTA
 
 
 def test_a_list_in_date_to_the_second_is_judged_as_openssl_judges_it() -> None:

@@ -25,6 +25,7 @@ DELTA = "is a delta CRL, which says only what changed since another one"
 _INDIRECT = "is an indirect CRL, which OpenSSL does not support here"
 _SOME_REASONS = "is for some reasons of revocation only, which OpenSSL does not support here"
 _CONTRADICTION = "is for several kinds of certificates, each of which it says is the only one"
+_DELTA_OID = bytes.fromhex("0603551d1b")
 _UNDERSTOOD = frozenset({"2.5.29.27", "2.5.29.28", "2.5.29.35"})
 """deltaCRLIndicator, issuingDistributionPoint, authorityKeyIdentifier: all that OpenSSL lets be critical in a CRL."""
 _TRUE = b"\x01\x01\xff"
@@ -32,8 +33,11 @@ _TRUE = b"\x01\x01\xff"
 
 
 def is_delta(crl: x509.CertificateRevocationList) -> bool:
-    """Whether it has a deltaCRLIndicator (RFC 5280, 5.2.4)."""
-    return crl_extension(crl, x509.DeltaCRLIndicator) is not None
+    """Whether it has a deltaCRLIndicator (RFC 5280, 5.2.4), or may have one where its extensions cannot be decoded."""
+    found = attempt(lambda: [each.oid for each in crl.extensions])
+    if isinstance(found, Refused):
+        return _DELTA_OID in crl.tbs_certlist_bytes
+    return x509.DeltaCRLIndicator.oid in found
 
 
 def unsupported(crl: x509.CertificateRevocationList) -> str | None:
