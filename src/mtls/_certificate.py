@@ -35,6 +35,7 @@ _UNREADABLE = (
 """What ``cryptography`` raises for certificates that OpenSSL may have passed."""
 _LATE = ("subject", "issuer", "not_valid_before_utc", "not_valid_after_utc")
 _E = TypeVar("_E", bound="ExtensionType")
+ComparableName = tuple[frozenset[tuple[str, bytes]], ...]
 
 EKU_OIDS = {Role.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH, Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH}
 """The extended key usage that each role needs (RFC 5280, 4.2.1.12)."""
@@ -76,13 +77,23 @@ def public_key_der(certificate: x509.Certificate) -> bytes:
     return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
+def serial_number(certificate: x509.Certificate) -> int | None:
+    """The serial number; ``None`` where ``cryptography`` only warns of one that is not positive, and that is an error
+    here. Some public roots have a 0.
+    """
+    try:
+        return certificate.serial_number
+    except _UNREADABLE:
+        return None
+
+
 def label(certificate: x509.Certificate) -> str:
     """Whom the certificate names: ``CN=…`` where there is one, else the whole subject, else the first SAN."""
     subject = name(certificate.subject)
     if subject != "(empty name)":
         return subject
     names = subject_alternative_names(certificate)
-    return printable(names[0] if names else f"serial {certificate.serial_number:x}")
+    return printable(names[0] if names else f"serial {serial_number(certificate) or 0:x}")
 
 
 def name(distinguished: x509.Name) -> str:
@@ -120,11 +131,7 @@ def extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
 
 def extension_entry(certificate: x509.Certificate, kind: type[_E]) -> x509.Extension[_E] | None:
     """The same with its criticality. No exception tells of an absent one, which would cost most of the time."""
-    try:
-        entries: Iterable[x509.Extension[Any]] = certificate.extensions
-    except _UNREADABLE:
-        return None
-    for entry in entries:
+    for entry in _extensions(certificate) or ():
         if type(entry.value) is kind:
             return entry
     return None
@@ -132,11 +139,14 @@ def extension_entry(certificate: x509.Certificate, kind: type[_E]) -> x509.Exten
 
 def has_readable_extensions(certificate: x509.Certificate) -> bool:
     """Whether ``cryptography`` can decode its extensions: one that it cannot makes all of them unknown, not absent."""
+    return _extensions(certificate) is not None
+
+
+def _extensions(certificate: x509.Certificate) -> Iterable[x509.Extension[Any]] | None:
     try:
-        list(certificate.extensions)
+        return certificate.extensions
     except _UNREADABLE:
-        return False
-    return True
+        return None
 
 
 def eku_names(usages: x509.ExtendedKeyUsage) -> str:
@@ -161,11 +171,14 @@ def is_self_issued(certificate: x509.Certificate) -> bool:
 
 def same_name(one: x509.Name, other: x509.Name) -> bool:
     """RFC 5280, 7.1, as OpenSSL does it: the case of ASCII letters and repeated blanks do not count."""
-    return one == other or _folded(one) == _folded(other)
+    return one == other or comparable(one) == comparable(other)
 
 
-def _folded(distinguished: x509.Name) -> list[frozenset[tuple[str, bytes]]]:
-    return [frozenset((part.oid.dotted_string, _canonical(part.value)) for part in rdn) for rdn in distinguished.rdns]
+def comparable(distinguished: x509.Name) -> ComparableName:
+    """The name in a form that is equal, and has the same hash, for the same names. Make it once: names may be long."""
+    return tuple(
+        frozenset((part.oid.dotted_string, _canonical(part.value)) for part in rdn) for rdn in distinguished.rdns
+    )
 
 
 def _canonical(value: str | bytes) -> bytes:

@@ -33,6 +33,8 @@ def check_dates(
     last second does not count any more, although RFC 5280 includes it.
     """
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if start <= now < end and end - now >= min(_SOON, (end - start) / _SOON_SHARE):
+        return []
     name = f"{owner} {label(certificate)}"
     if now >= end:
         failure, text = FailureReason.EXPIRED, f"{name} ended on {when(end)}, {distance(now - end)} ago"
@@ -41,11 +43,9 @@ def check_dates(
         failure = FailureReason.NOT_YET_VALID
         text = f"{name} begins on {when(start)}, in {distance(start - now)}"
         remedy = "wait until then, have it issued with an earlier date, or set the clock of this machine right"
-    elif end - now < min(_SOON, (end - start) / _SOON_SHARE):
+    else:
         failure, text = FailureReason.EXPIRES_SOON, f"{name} ends on {when(end)}, in {distance(end - now)}"
         remedy, severity = "renew it before then", Severity.WARNING
-    else:
-        return []
     finding = Finding(
         failure=failure,
         severity=severity,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 
-from mtls._certificate import EKU_OIDS, eku_names, extension, is_ca, is_self_issued
+from mtls._certificate import EKU_OIDS, eku_names, extension, extension_entry, is_ca, is_self_issued
 from mtls._model import FailureReason, Role
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def wrong_eku(certificate: x509.Certificate, role: Role) -> Iterator[Fault]:
 
 def strict_faults(certificate: x509.Certificate, *, issuer: bool, anchor: bool = False) -> Iterator[Fault]:
     """What X509_V_FLAG_X509_STRICT refuses. ``issuer``: the certificate stands above another one in the path."""
-    constraints = _constraints(certificate)
+    constraints = extension_entry(certificate, x509.BasicConstraints)
     usage = extension(certificate, x509.KeyUsage)
     missing = list(_missing(certificate, issuer=issuer, anchor=anchor))
     if missing:
@@ -92,20 +92,13 @@ def strict_faults(certificate: x509.Certificate, *, issuer: bool, anchor: bool =
         if _is_critical(certificate, kind):
             text = f"has a critical {called} (RFC 5280, 4.2.1.1 and 4.2.1.2)"
             yield Fault(FailureReason.MALFORMED, text, f"a {called} that is not critical", "critical")
-    if not list(certificate.subject) and (issuer or not _is_critical(certificate, x509.SubjectAlternativeName)):
+    if not certificate.subject.rdns and (issuer or not _is_critical(certificate, x509.SubjectAlternativeName)):
         needed = "a subject" if issuer else "a subject, or a critical subjectAltName"
         yield Fault(FailureReason.MALFORMED, "has an empty subject (RFC 5280, 4.1.2.6)", needed, "an empty subject")
 
 
-def _constraints(certificate: x509.Certificate) -> x509.Extension[x509.BasicConstraints] | None:
-    """The basicConstraints with its criticality, ``None`` where there is none that can be read."""
-    if extension(certificate, x509.BasicConstraints) is None:
-        return None
-    return certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-
-
 def _missing(certificate: x509.Certificate, *, issuer: bool, anchor: bool) -> Iterator[str]:
-    if not anchor and not is_self_issued(certificate) and extension(certificate, x509.AuthorityKeyIdentifier) is None:
+    if not anchor and extension(certificate, x509.AuthorityKeyIdentifier) is None and not is_self_issued(certificate):
         yield "authorityKeyIdentifier"
     if issuer and extension(certificate, x509.SubjectKeyIdentifier) is None:
         yield "subjectKeyIdentifier"
@@ -114,4 +107,5 @@ def _missing(certificate: x509.Certificate, *, issuer: bool, anchor: bool) -> It
 
 
 def _is_critical(certificate: x509.Certificate, kind: type[x509.ExtensionType]) -> bool:
-    return extension(certificate, kind) is not None and certificate.extensions.get_extension_for_class(kind).critical
+    entry = extension_entry(certificate, kind)
+    return entry is not None and entry.critical

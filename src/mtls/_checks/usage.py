@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
@@ -36,14 +36,16 @@ def check_usage(
     ``path`` is leaf first; ``role`` is that of its owner; ``anchor`` is its last certificate where it is trusted.
     Extensions that cannot be read are not taken for absent.
     """
+    below = 0
     for position, certificate in enumerate(path):
+        below += position > 1 and not is_self_issued(path[position - 1])
         if not has_readable_extensions(certificate):
             continue
-        who = f"{_owner(certificate, position, anchor)} {label(certificate)}"
-        yield from _extended_key_usage(certificate, role, eku, position, who)
+        place = _Place(certificate, position, anchor)
+        yield from _extended_key_usage(place, role, eku)
         if position:
-            yield from _issues_certificates(certificate, role, position, who, chain_rules)
-            yield from _path_length(path, role, position, who)
+            yield from _issues_certificates(place, role, chain_rules)
+            yield from _path_length(place, role, below)
     yield from unusable_key(path[0], role)
     yield from _leaf_key_usage(path[0], role)
 
@@ -75,29 +77,39 @@ def unusable_key(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
     )
 
 
-def _owner(certificate: x509.Certificate, position: int, anchor: x509.Certificate | None) -> str:
-    if position == 0:
-        return "leaf"
-    return "trust anchor" if certificate == anchor else "intermediate"
+class _Place(NamedTuple):
+    """A certificate and where it stands in the path."""
+
+    certificate: x509.Certificate
+    position: int
+    anchor: x509.Certificate | None
+
+    @property
+    def who(self) -> str:
+        """How a message begins; only those who have something to say ask for it."""
+        owner = "leaf" if self.position == 0 else "trust anchor" if self.certificate == self.anchor else "intermediate"
+        return f"{owner} {label(self.certificate)}"
 
 
-def _extended_key_usage(
-    certificate: x509.Certificate, role: Role, policy: EKUPolicy, position: int, who: str
-) -> Iterator[Finding]:
+def _extended_key_usage(place: _Place, role: Role, policy: EKUPolicy) -> Iterator[Finding]:
+    certificate, position, _ = place
+    present = extension(certificate, x509.ExtendedKeyUsage)
+    fits = present is not None and EKU_OIDS[role] in present
+    public_client = fits and position == 0 and role is Role.CLIENT and _is_public(certificate)
+    if (fits and not public_client) or (present is None and position):
+        return
     common = {"step": role.verified_at, "certificate": certificate, "position": position, "required": role.eku}
     ask = f"ask the CA for a certificate with {role.eku}"
-    present = extension(certificate, x509.ExtendedKeyUsage)
-    if position == 0 and present is None:
+    if present is None:
         required = policy is EKUPolicy.REQUIRED
         yield Finding(
             failure=FailureReason.WRONG_EKU if required else FailureReason.EKU_ABSENT,
             severity=Severity.ERROR if required else Severity.WARNING,
-            message=f"{who} has no extended key usage; strict peers want {role.eku} (RFC 5280, 4.2.1.12)",
+            message=f"{place.who} has no extended key usage; strict peers want {role.eku} (RFC 5280, 4.2.1.12)",
             remedy=ask,
             presented="none",
             **common,  # type: ignore[arg-type] # the four keywords fit their fields
         )
-    public_client = position == 0 and role is Role.CLIENT and _is_public(certificate)
     for fault in wrong_eku(certificate, role):
         if position:
             remedy = f"have the leaf issued by a CA whose own certificate allows {role.eku}, or has no EKU"
@@ -108,17 +120,17 @@ def _extended_key_usage(
         yield Finding(
             failure=fault.failure,
             severity=Severity.ERROR,
-            message=f"{who} {fault.text}",
+            message=f"{place.who} {fault.text}",
             remedy=remedy,
             presented=fault.presented,
             **common,  # type: ignore[arg-type] # the four keywords fit their fields
         )
-    if public_client and present is not None and EKU_OIDS[role] in present:
+    if public_client:
         yield Finding(
             failure=FailureReason.WRONG_EKU,
             severity=Severity.WARNING,
-            message=f"{who} is a client certificate of a public CA, and public CAs stopped issuing clientAuth in 2026: "
-            "what it is renewed with will be refused",
+            message=f"{place.who} is a client certificate of a public CA, and public CAs stopped issuing clientAuth in "
+            "2026: what it is renewed with will be refused",
             remedy="move clients to a private CA before this certificate ends",
             presented="clientAuth of a public CA",
             **common,  # type: ignore[arg-type] # the four keywords fit their fields
@@ -150,9 +162,8 @@ def _leaf_key_usage(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
     )
 
 
-def _issues_certificates(
-    certificate: x509.Certificate, role: Role, position: int, who: str, rules: ChainRules
-) -> Iterator[Finding]:
+def _issues_certificates(place: _Place, role: Role, rules: ChainRules) -> Iterator[Finding]:
+    certificate, position, _ = place
     usage = extension(certificate, x509.KeyUsage)
     if not _counts_as_ca(certificate, usage, rules):
         failure, text, needed = FailureReason.NOT_A_CA, "is no CA (basicConstraints)", "CA:TRUE"
@@ -164,7 +175,7 @@ def _issues_certificates(
         failure=failure,
         severity=Severity.ERROR,
         step=role.verified_at,
-        message=f"{who} {text}, so no peer accepts what it issued",
+        message=f"{place.who} {text}, so no peer accepts what it issued",
         remedy="have the leaf issued by a proper CA",
         certificate=certificate,
         position=position,
@@ -183,21 +194,19 @@ def _counts_as_ca(certificate: x509.Certificate, usage: x509.KeyUsage | None, ru
     return rules is ChainRules.LENIENT and (version_1_root or (usage is not None and usage.key_cert_sign))
 
 
-def _path_length(path: Sequence[x509.Certificate], role: Role, position: int, who: str) -> Iterator[Finding]:
+def _path_length(place: _Place, role: Role, count: int) -> Iterator[Finding]:
     """RFC 5280, 4.2.1.9: how many CAs may stand between this one and the leaf; self-issued ones do not count."""
-    certificate = path[position]
-    constraints = extension(certificate, x509.BasicConstraints)
+    constraints = extension(place.certificate, x509.BasicConstraints)
     limit = None if constraints is None else constraints.path_length
-    count = sum(not is_self_issued(each) for each in path[1:position])
     if limit is not None and count > limit:
         yield Finding(
             failure=FailureReason.PATH_TOO_LONG,
             severity=Severity.ERROR,
             step=role.verified_at,
-            message=f"{who} allows {limit} CAs below itself (pathLenConstraint), and the chain has {count}",
+            message=f"{place.who} allows {limit} CAs below itself (pathLenConstraint), and the chain has {count}",
             remedy="have the leaf issued by a CA that stands higher, or this CA issued anew with a longer path",
-            certificate=certificate,
-            position=position,
+            certificate=place.certificate,
+            position=place.position,
             required=f"at most {limit}",
             presented=str(count),
         )
