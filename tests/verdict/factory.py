@@ -266,7 +266,9 @@ def _issue(layer: str, setting: Setting, faults: Iterable[Fault], issuer: Held |
     for fault in faults:
         own = fault.fields.get(layer, {})
         both = [*fields.get("extensions", ()), *own.get("extensions", ())]
-        fields |= own | ({"extensions": both} if both else {})
+        fields.update(own)
+        if both:
+            fields["extensions"] = both
     if layer == "leaf":
         usual: Any = {"subject": common_name(HOST), "names": [HOST], "eku": [EKU_OF[setting.role]]}
         wanted, lifetime = _issuing.of_leaf(usual | fields), _LEAF

@@ -513,6 +513,7 @@ def _trusts_what_is_missing(family: Family) -> None:
 _ANCHORS = frozenset({"anchors"})
 _BOTH = frozenset({"anchors", "sent"})
 _NOWHERE = frozenset({"root", "crl"})
+_PAST_THE_ANCHOR = frozenset({"upper", "root", "crl"})
 _IDENTIFIERS = frozenset(
     f"{layer}.{extension}"
     for layer in LAYERS
@@ -601,17 +602,17 @@ TRUSTED = [
     Fault(
         name="the intermediate as anchor",
         least=1,
-        hides=frozenset({"upper", "root"}),
+        hides=_PAST_THE_ANCHOR,
         **_anchored("lower"),
     ),
-    Fault(name="both as anchors", least=1, hides=frozenset({"upper", "root"}), **_anchored("root", "lower")),
+    Fault(name="both as anchors", least=1, hides=_PAST_THE_ANCHOR, **_anchored("root", "lower")),
     Fault(name="a pinned leaf", hides=_ABOVE, **_anchored("leaf")),
     Fault(name="a pinned leaf and its root", **_anchored("root", "leaf")),
     Fault(name="two anchors of one name", arrange=_trusts_a_namesake_too, arranges=_ANCHORS | _IDENTIFIERS),
     Fault(
         name="the missing intermediate among the anchors",
         least=1,
-        hides=frozenset({"upper", "root"}),
+        hides=_PAST_THE_ANCHOR,
         arrange=_trusts_what_is_missing,
         arranges=_BOTH,
     ),

@@ -12,16 +12,16 @@ import itertools
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 import mtls
-from mtls import ChainRules, FailureReason, Role, TLSVersion
+from mtls import ChainRules, FailureReason, Role, TLSProfile, TLSVersion
 from tests.verdict import faults, webs
 from tests.verdict.factory import KEY_BITS, Chain, Setting, make
-from tests.verdict.handshake import Heard, hear
+from tests.verdict.handshake import Heard, hear, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,11 +32,13 @@ KEYS = tuple(KEY_BITS)
 UNTRUSTED = {F.UNKNOWN_CA, F.INCOMPLETE_CHAIN, F.SELF_SIGNED}
 DATES = {F.EXPIRED, F.NOT_YET_VALID}
 WANTED_CHAINS, WANTED_CODES = 3000, 25
-SAMPLE = 4
+SAMPLE_OF_TIMES, SAMPLE_OF_VERSIONS, SAMPLE_OF_PROFILES = 4, 8, 16
 MISJUDGED = 0.01
 EE_KEY_TOO_SMALL = 66
 NEVER_SENT = {"PEER_DID_NOT_RETURN_A_CERTIFICATE", "SSLV3_ALERT_HANDSHAKE_FAILURE"}
 """What the judging side says where the peer has no signature to offer, and so does not show its chain."""
+UNFIT_FOR_TLS_1_2 = {"BAD_ECC_CERT"}
+"""What a client says in TLS 1.2, once it has accepted the chain, of an EC key that may not sign: 1.3 does not mind."""
 
 
 class Judged(NamedTuple):
@@ -50,7 +52,7 @@ class Judged(NamedTuple):
     @property
     def said(self) -> tuple[bool, int]:
         """What the library said, as the handshake puts it."""
-        return self.error is None, 0 if self.error is None or self.error.verify_code is None else self.error.verify_code
+        return self.error is None, _code(self.error)
 
 
 # --- which chains ---
@@ -89,6 +91,12 @@ def _pairs(part: int, parts: int) -> Iterator[Chain]:
             yield make(Setting(role=role, rules=rules, leaf_key=KEYS[2 + number % 2]), one, other)
 
 
+def _untrusted_and_expired() -> Iterator[Chain]:
+    for role, untrusted, dates in itertools.product(ROLES, faults.UNTRUSTED, faults.DATES):
+        if untrusted.goes_with(dates):
+            yield make(Setting(role=role), untrusted, dates)
+
+
 def _keys(level: int) -> Iterator[Chain]:
     """Leaf and CA of every kind of key, with none, one or two intermediates."""
     for number, (leaf_key, ca_key) in enumerate(itertools.product(KEYS, KEYS)):
@@ -100,7 +108,7 @@ def _keys(level: int) -> Iterator[Chain]:
 def _anchors() -> Iterator[Chain]:
     """Other anchors than the root, with a fault somewhere."""
     some = [*faults.DATES, *faults.EKU[:6], *faults.AUTHORITY, *faults.FORM[:8], *faults.STRENGTH[:3]]
-    some += faults.NAME_CONSTRAINTS[:5]
+    some += [*faults.NAME_CONSTRAINTS[:5], *faults.REVOCATION]
     turns = itertools.cycle(itertools.product(RULES, ROLES))
     for trusted, fault in itertools.product(faults.TRUSTED, some):
         if trusted.goes_with(fault):
@@ -117,6 +125,7 @@ GROUPS: dict[str, Callable[[], Iterable[Chain]]] = {
     **{f"alone, {role}, {rules}": functools.partial(_alone, role, rules) for role in ROLES for rules in RULES},
     **{f"pairs, part {part + 1} of 6": functools.partial(_pairs, part, 6) for part in range(6)},
     **{f"keys, level {level}": functools.partial(_keys, level) for level in range(6)},
+    "untrusted and expired": _untrusted_and_expired,
     "anchors": _anchors,
     "hosts": _hosts,
     "cross-signed": webs.chains,
@@ -143,6 +152,18 @@ def _verify(chain: Chain, at: datetime | None = None) -> mtls.VerifiedChain:
         chain.sent, chain.truststore, role=setting.role, hostname=setting.compared, at=at, policy=setting.policy,
         chain_rules=setting.rules, revocation=setting.revocation,
     )  # fmt: skip
+
+
+def _said(verify: Callable[[], object]) -> tuple[bool, int]:
+    try:
+        verify()
+    except mtls.ChainError as error:
+        return False, _code(error)
+    return True, 0
+
+
+def _code(error: mtls.ChainError | None) -> int:
+    return 0 if error is None or error.verify_code is None else error.verify_code
 
 
 def _all() -> Iterator[Judged]:
@@ -176,24 +197,33 @@ def test_the_path_is_the_one_that_the_handshake_took_up_to_its_anchor(group: str
 
 @BY_GROUP
 def test_tls_1_2_says_the_same_as_tls_1_3(group: str) -> None:
-    for one in _judged(group)[::SAMPLE]:
+    for one in _judged(group)[::SAMPLE_OF_VERSIONS]:
         heard = hear(one.chain, replace(one.chain.setting, version=TLSVersion.TLSv1_2))
         if heard.judged:
             assert (heard.accepted, heard.code) == one.said, one.chain.name
-        else:  # no suite goes with the key and its usages
-            assert heard.reason in NEVER_SENT, one.chain.name
+        else:
+            assert heard.reason in {*NEVER_SENT, *UNFIT_FOR_TLS_1_2}, one.chain.name
 
 
 @BY_GROUP
 def test_the_verdict_for_a_time_a_few_seconds_ahead_is_the_same(group: str) -> None:
-    for one in _judged(group)[::SAMPLE]:
+    for one in _judged(group)[::SAMPLE_OF_TIMES]:
         at = datetime.now(UTC) + timedelta(seconds=5)
-        try:
-            _verify(one.chain, at)
-            said = True, 0
-        except mtls.ChainError as error:
-            said = False, error.verify_code or 0
-        assert said == one.said, one.chain.name
+        assert _said(functools.partial(_verify, one.chain, at)) == one.said, one.chain.name
+
+
+@BY_GROUP
+def test_a_profile_says_the_same_of_its_peers(group: str) -> None:
+    for one in _judged(group)[::SAMPLE_OF_PROFILES]:
+        settings = settings_of(one.chain, one.chain.setting)
+        rules: dict[str, Any] = {
+            name: getattr(settings, name) for name in ("truststore", "policy", "chain_rules", "revocation")
+        }
+        profile = TLSProfile.server if settings.keystore else TLSProfile.client
+        if settings.keystore is not None:
+            rules["keystore"] = settings.keystore
+        verify = functools.partial(profile(**rules).verify_peer, one.chain.sent, one.chain.setting.compared)
+        assert _said(verify) == one.said, one.chain.name
 
 
 def test_a_chain_that_is_never_sent_because_its_key_is_too_weak_is_refused() -> None:
@@ -262,17 +292,14 @@ def test_of_two_faults_both_are_found(record_property: Callable[[str, object], N
 
 
 def test_expired_and_untrusted_says_untrusted_first() -> None:
-    both = [
-        (one, one.error)
-        for one in _all()
-        if one.error is not None
-        and any(set(reasons) <= DATES for reasons in one.chain.truth)
-        and any(set(reasons) & UNTRUSTED for reasons in one.chain.truth)
-    ]
-    assert len(both) > 20
-    for one, error in both:
-        assert error.failure in UNTRUSTED, one.chain.name
-        assert {finding.failure for finding in error.findings} & DATES, one.chain.name
+    seen = 0
+    for one in _all():
+        untrusted = {reason for reasons in one.chain.truth if UNTRUSTED & set(reasons) for reason in reasons}
+        if one.error is not None and untrusted and any(DATES & set(reasons) for reasons in one.chain.truth):
+            seen += 1
+            assert one.error.failure in untrusted, one.chain.name
+            assert DATES & {finding.failure for finding in one.error.findings}, one.chain.name
+    assert seen > 80
 
 
 def _publish(record_property: Callable[[str, object], None], name: str, value: object, *lines: str) -> None:
