@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from mtls._certificate import extension, fingerprint, label, name, printable, same_name
+from mtls._certificate import comparable, extension, fingerprint, label, name, printable
 from mtls._checks.path import looks_self_signed
 from mtls._model import FailureReason, Finding, Role, Severity
 
@@ -37,7 +37,8 @@ def check_anchoring(
     if path.anchor is not None:
         return
     top = path.top
-    impostors = [each for each in (*anchors, *sent) if each != top and same_name(each.subject, top.issuer)]
+    wanted = comparable(top.issuer)
+    impostors = [each for each in (*anchors, *sent) if each != top and comparable(each.subject) == wanted]
     trusted = [each for each in impostors if each in anchors]
     if looks_self_signed(top):
         finding = _self_signed(path, trusted)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mtls._policy import TLSPolicy
 
 _TEXT_LENGTH = 300
+_MOST_UNREADABLE = 10
 _F = FailureReason
 _MOST_TELLING = (
     {_F.WRONG_ORDER},
@@ -157,22 +158,29 @@ def _owner(position: int, certificate: x509.Certificate, anchor: x509.Certificat
 
 def _unreadable(chain: JudgedChain) -> Iterator[Finding]:
     """OpenSSL may well read what ``cryptography`` cannot (a negative serial number): then it is only a warning."""
-    for position, certificate in enumerate(chain.sent):
+    places = [place for place, each in enumerate(chain.sent) if each is None or not has_readable_extensions(each)]
+    for position in places[:_MOST_UNREADABLE]:
+        certificate = chain.sent[position]
         if certificate is None:
-            text = f"the certificate at place {position} of the chain is not well-formed, so what it says could not be"
-        elif not has_readable_extensions(certificate):
-            text = f"the extensions of {label(certificate)} (place {position}) are not well-formed, so they could not be"
+            text = f"the certificate at place {position} of the chain is not well-formed"
         else:
-            continue
-        yield Finding(
-            failure=FailureReason.MALFORMED,
-            severity=Severity.WARNING,
-            step=chain.role.certificate_step,
-            message=f"{text} looked at",
-            remedy="have it issued anew by a CA that follows RFC 5280",
-            certificate=certificate,
-            position=position,
-        )
+            text = f"{label(certificate)} (place {position}) has extensions that are not well-formed"
+        yield _not_read(chain, f"{text}, so what it says could not be looked at", position)
+    if more := places[_MOST_UNREADABLE:]:
+        text = f"{len(more)} more certificates of the chain (from place {more[0]} on) are not well-formed"
+        yield _not_read(chain, f"{text}, so what they say could not be looked at", more[0])
+
+
+def _not_read(chain: JudgedChain, text: str, position: int) -> Finding:
+    return Finding(
+        failure=FailureReason.MALFORMED,
+        severity=Severity.WARNING,
+        step=chain.role.certificate_step,
+        message=text,
+        remedy="have it issued anew by a CA that follows RFC 5280",
+        certificate=chain.sent[position],
+        position=position,
+    )
 
 
 def _rank(finding: Finding) -> tuple[bool, int]:

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+_MOST_FINDINGS = 10
+
 
 def check_order(
     sent: Sequence[x509.Certificate | None], path: Sequence[x509.Certificate], role: Role
 ) -> Iterator[Finding]:
     """WRONG_ORDER and SUPERFLUOUS_CERTIFICATE (RFC 8446, 4.4.2), warnings: OpenSSL passes them over.
 
-    A CA where the leaf belongs is an error: it is judged as the leaf. ``None`` in ``sent`` cannot be read.
+    A CA where the leaf belongs is an error: it is judged as the leaf. ``None`` in ``sent`` cannot be read. Behind ten
+    superfluous certificates the others are told together.
     """
     readable = [each for each in sent if each is not None]
     leaf = _leaf_behind(readable)
@@ -47,20 +50,42 @@ def check_order(
             certificate=path[0] if path else None,
             position=0,
         )
-    for position, certificate in enumerate(sent):
-        if certificate is None or (certificate in path and sent.index(certificate) == position):
-            continue
-        again = certificate in sent[:position]
-        why = "is in the chain twice" if again else "is in the chain, and the path does not need it"
-        yield Finding(
-            failure=FailureReason.SUPERFLUOUS_CERTIFICATE,
-            severity=Severity.WARNING,
-            step=role.certificate_step,
-            message=f"{label(certificate)} (place {position}) {why}",
-            remedy="leave it out",
-            certificate=certificate,
-            position=position,
+    unneeded = list(_unneeded(sent, path))
+    for position, certificate in unneeded[:_MOST_FINDINGS]:
+        why = (
+            "is in the chain twice"
+            if certificate in sent[:position]
+            else "is in the chain, and the path does not need it"
         )
+        yield _superfluous(f"{label(certificate)} (place {position}) {why}", certificate, position, role)
+    if more := unneeded[_MOST_FINDINGS:]:
+        position, certificate = more[0]
+        text = f"{len(more)} more certificates (from place {position} on) are not needed for the path"
+        yield _superfluous(text, certificate, position, role)
+
+
+def _unneeded(
+    sent: Sequence[x509.Certificate | None], path: Sequence[x509.Certificate]
+) -> Iterator[tuple[int, x509.Certificate]]:
+    """Each certificate of the message that is not in the path or was there before, with its place."""
+    needed = set(path)
+    for position, certificate in enumerate(sent):
+        if certificate in needed:
+            needed.discard(certificate)
+        elif certificate is not None:
+            yield position, certificate
+
+
+def _superfluous(text: str, certificate: x509.Certificate, position: int, role: Role) -> Finding:
+    return Finding(
+        failure=FailureReason.SUPERFLUOUS_CERTIFICATE,
+        severity=Severity.WARNING,
+        step=role.certificate_step,
+        message=text,
+        remedy="leave it out",
+        certificate=certificate,
+        position=position,
+    )
 
 
 def _leaf_behind(sent: Sequence[x509.Certificate]) -> x509.Certificate | None:

@@ -6,15 +6,19 @@ before those that were sent, and never turns back; so does this. Signatures are 
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 
-from mtls._certificate import extension, same_name
+from mtls._certificate import comparable, extension, serial_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
+
+    from mtls._certificate import ComparableName
 
 _LONGEST = 100
 """OpenSSL follows no longer path than this (``SSL_CTX_set_verify_depth``)."""
@@ -42,34 +46,69 @@ def complete(
 
     ``sent`` is the message in its order. A path ends at the first certificate that is an anchor.
     """
-    path = [begun[0]]
-    rest = list(begun[1:])
-    known = frozenset(anchors)
-    while path[-1] not in known and len(path) < _LONGEST:
-        if rest:
-            path.append(rest.pop(0))
-            continue
-        if looks_self_signed(path[-1]):
+    path, known = [begun[0]], frozenset(anchors)
+    for following in begun[1:]:
+        if path[-1] in known:
             break
-        issuers = [each for each in anchors if may_have_issued(each, path[-1]) and each not in path]
-        issuers = issuers or [each for each in sent if may_have_issued(each, path[-1]) and each not in path]
+        path.append(following)
+    trusted, given = Issuers(anchors), Issuers(sent)
+    while path[-1] not in known and len(path) < _LONGEST and not looks_self_signed(path[-1]):
+        issuers = [each for each in trusted.of(path[-1]) if each not in path]
+        issuers = issuers or [each for each in given.of(path[-1]) if each not in path]
         if not issuers:
             break
-        path.append(_preferred(issuers, now))
+        path.append(preferred(issuers, now)[0])
     return Path(tuple(path), path[-1] if path[-1] in known else None)
 
 
+class Issuers:
+    """Certificates that may have issued others. Each name is made comparable once, since a peer may send long ones."""
+
+    def __init__(self, certificates: Iterable[x509.Certificate]) -> None:
+        self._certificates = certificates
+
+    def of(self, certificate: x509.Certificate) -> list[x509.Certificate]:
+        """Those whose name and key identifiers fit; signatures are not looked at (RFC 5280, 4.2.1.1 and 4.2.1.2)."""
+        named = self._by_name.get(comparable(certificate.issuer), ())
+        wanted = extension(certificate, x509.AuthorityKeyIdentifier)
+        if wanted is None:
+            return [each.certificate for each in named]
+        names = [name.value for name in wanted.authority_cert_issuer or () if isinstance(name, x509.DirectoryName)]
+        issued_by = frozenset(map(comparable, names))
+        return [each.certificate for each in named if each.fits(wanted, issued_by)]
+
+    @cached_property
+    def _by_name(self) -> dict[ComparableName, list[_Issuer]]:
+        found = defaultdict(list)
+        for each in self._certificates:
+            found[comparable(each.subject)].append(_Issuer(each))
+        return dict(found)
+
+
+class _Issuer:
+    """A certificate with what an authorityKeyIdentifier is compared with."""
+
+    def __init__(self, certificate: x509.Certificate) -> None:
+        self.certificate = certificate
+        identifier = extension(certificate, x509.SubjectKeyIdentifier)
+        self._key = None if identifier is None else identifier.digest
+
+    def fits(self, wanted: x509.AuthorityKeyIdentifier, issued_by: frozenset[ComparableName]) -> bool:
+        if None not in {self._key, wanted.key_identifier} and self._key != wanted.key_identifier:
+            return False
+        serial = wanted.authority_cert_serial_number
+        if serial is not None and serial != serial_number(self.certificate):
+            return False
+        return not issued_by or self._issued_by in issued_by
+
+    @cached_property
+    def _issued_by(self) -> ComparableName:
+        return comparable(self.certificate.issuer)
+
+
 def may_have_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
-    """Whether name and key identifiers fit; the signature is not looked at (RFC 5280, 4.2.1.1 and 4.2.1.2)."""
-    if not same_name(issuer.subject, certificate.issuer):
-        return False
-    wanted = extension(certificate, x509.AuthorityKeyIdentifier)
-    if wanted is None:
-        return True
-    own = extension(issuer, x509.SubjectKeyIdentifier)
-    if own is not None and wanted.key_identifier is not None and own.digest != wanted.key_identifier:
-        return False
-    return wanted.authority_cert_serial_number in {None, issuer.serial_number} and _names_issuer(wanted, issuer)
+    """Whether ``issuer`` fits as the issuer of ``certificate``; of several ask :class:`Issuers`."""
+    return bool(Issuers([issuer]).of(certificate))
 
 
 def looks_self_signed(certificate: x509.Certificate) -> bool:
@@ -89,12 +128,3 @@ def preferred(issuers: Iterable[x509.Certificate], now: datetime) -> list[x509.C
     if valid or not found:
         return valid
     return [max(found, key=lambda each: each.not_valid_after_utc)]
-
-
-def _preferred(issuers: list[x509.Certificate], now: datetime) -> x509.Certificate:
-    return preferred(issuers, now)[0]
-
-
-def _names_issuer(wanted: x509.AuthorityKeyIdentifier, issuer: x509.Certificate) -> bool:
-    names = [name.value for name in wanted.authority_cert_issuer or () if isinstance(name, x509.DirectoryName)]
-    return not names or any(same_name(name, issuer.issuer) for name in names)
