@@ -15,7 +15,7 @@ from mtls._certificate import extension, same_name
 from mtls._credentials.foreign import Refused, attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cryptography.x509.extensions import ExtensionType
 
@@ -69,11 +69,23 @@ def unknown_critical(crl: x509.CertificateRevocationList) -> list[str]:
     return sorted({oid for entry in crl for oid in _critical_in(entry)})
 
 
+def signer_among(crl: x509.CertificateRevocationList, signers: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    """Whose key OpenSSL checks the signature with: the first of ``signers`` by key identifier alone, those further up
+    in the path by key identifier and name.
+    """
+    sought = crl_extension(crl, x509.AuthorityKeyIdentifier)
+    if sought is None or _is_of_key(sought, signers[0]):
+        return signers[0]
+    issuer = crl.issuer
+    return next((each for each in signers[1:] if same_name(each.subject, issuer) and _is_of_key(sought, each)), None)
+
+
 def may_be_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
     """Whether its authorityKeyIdentifier, as far as it has one, fits ``issuer``. Their names are not compared."""
-    sought = crl_extension(crl, x509.AuthorityKeyIdentifier)
-    if sought is None:
-        return True
+    return signer_among(crl, [issuer]) is not None
+
+
+def _is_of_key(sought: x509.AuthorityKeyIdentifier, issuer: x509.Certificate) -> bool:
     own = extension(issuer, x509.SubjectKeyIdentifier)
     if sought.key_identifier is not None and own is not None and sought.key_identifier != own.digest:
         return False

@@ -18,7 +18,7 @@ from mtls._checks.crl_form import (
     crl_extension,
     is_delta,
     is_signed_by,
-    may_be_signed_by,
+    signer_among,
     unknown_critical,
     unsupported,
 )
@@ -133,7 +133,7 @@ def _chosen(
     """
     best, best_score = None, (False,) * 4
     for crl in named:
-        signer, reasons = _signer(crl, sought.signers), scope(crl, sought.certificate)
+        signer, reasons = signer_among(crl, sought.signers), scope(crl, sought.certificate)
         if signer is None or unsupported(crl) is not None or (reasons and reasons <= covered):
             continue
         score = not unknown_critical(crl), bool(reasons), in_date(crl, now), signer is sought.signers[0]
@@ -141,14 +141,6 @@ def _chosen(
         if best is None or score > best_score or (score == best_score and newer):
             best, best_score = _Chosen(crl, signer, reasons), score
     return best
-
-
-def _signer(crl: x509.CertificateRevocationList, signers: Sequence[x509.Certificate]) -> x509.Certificate | None:
-    """Whose key the signature is checked with: by key identifier, and further up in the path by name as well."""
-    if may_be_signed_by(crl, signers[0]):
-        return signers[0]
-    above = (each for each in signers[1:] if same_name(each.subject, crl.issuer) and may_be_signed_by(crl, each))
-    return next(above, None)
 
 
 # --- what is wrong with it ---
@@ -281,7 +273,7 @@ def _missing(
 def _why_passed_over(crl: x509.CertificateRevocationList, sought: Sought) -> Fault | None:
     if (why := unsupported(crl)) is not None:
         return unusable(crl, why)
-    return of_another_key(crl, sought.signers[0]) if _signer(crl, sought.signers) is None else None
+    return of_another_key(crl, sought.signers[0]) if signer_among(crl, sought.signers) is None else None
 
 
 def _none(text: str, remedy: str, required: str, crls: Sequence[x509.CertificateRevocationList]) -> Fault:
