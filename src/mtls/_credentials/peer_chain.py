@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -16,7 +17,7 @@ from mtls._certificate import der
 from mtls._credentials import pem
 from mtls._credentials.der import SEQUENCE, element
 from mtls._credentials.secret import Secret
-from mtls._credentials.sources import Origin, Source, listed, usable
+from mtls._credentials.sources import Named, Origin, Source, listed, usable
 from mtls._model import SourceFailure
 from mtls.errors import ChainSourceError, UsageError
 
@@ -24,24 +25,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mtls._credentials.sources import Document
+    from mtls.errors import SourceError
 
 PeerChain = Source | Iterable["x509.Certificate | bytes"]
 """A path; PEM or DER as ``bytes``; or certificates, each an object, or PEM or DER as ``bytes``. Leaf first."""
 
+MOST = 1000
+"""The most certificates, or blocks of PEM, in a chain: more do not fit into the 100 kB that OpenSSL takes."""
+
+_LIMIT = 1024 * 1024
 _PARAMETER = "chain"
-_BEGINNING = b"-----BEGIN "
 
 
 def read_chain(chain: PeerChain) -> tuple[bytes, ...]:
     """The certificates in DER, in their order.
 
-    Raises :class:`ChainSourceError` for a source that cannot be read or holds no certificate, and
+    Raises :class:`ChainSourceError` for a source that cannot be read, holds no certificate or too many, and
     :class:`UsageError` for an empty chain and for what is no certificate at all, with its place.
     """
-    if isinstance(chain, (str, bytes, os.PathLike)):
-        found = tuple(_in_document(Origin(chain, _PARAMETER, ChainSourceError).read()))
-    else:
-        found = tuple(_each(usable(listed(chain, _PARAMETER))))
+    origin = Origin(chain, _PARAMETER, ChainSourceError) if isinstance(chain, (str, bytes, os.PathLike)) else None
+    encoded = _each(usable(listed(chain, _PARAMETER, MOST + 1))) if origin is None else _in_document(origin.read())
+    found = tuple(islice(encoded, MOST + 1))
+    if len(found) > MOST:
+        raise _too_large(origin or Named(_PARAMETER, ChainSourceError), f"{MOST} certificates")
     if not found:
         text = "chain is empty: give at least the leaf, for instance [certificate, *intermediates]"
         raise UsageError(text)
@@ -60,10 +66,21 @@ def _each(members: list[object]) -> Iterator[bytes]:
             raise UsageError(text)
 
 
+def _too_large(source: Named, limit: str) -> SourceError:
+    remedy = "give the leaf and its intermediates only; OpenSSL takes 100 kB"
+    return source.refusal(SourceFailure.TOO_LARGE, f"it holds more than {limit}", remedy)
+
+
 def _in_document(document: Document) -> Iterator[bytes]:
-    if _BEGINNING not in document.content.reveal():
+    """Each certificate when it is asked for; what is too large for any chain is not even cut into blocks."""
+    if len(document.content) > _LIMIT:
+        raise _too_large(document, f"{_LIMIT >> 20} MiB")
+    begins, ends = (document.content.reveal().count(marker) for marker in (b"-----BEGIN ", b"-----END "))
+    if begins == 0:
         yield from _in_der(document)
         return
+    if max(begins, ends) > MOST:
+        raise _too_large(document, f"{MOST} blocks")
     blocks = pem.blocks(document)
     found = [block for block in blocks if block.is_certificate]
     if not found:
