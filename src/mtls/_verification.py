@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from mtls import _certificate
 from mtls._checks.chain import JudgedChain, errors, explain_chain, remarks_on
-from mtls._checks.usage import unusable_key
+from mtls._checks.crl_form import is_delta
+from mtls._checks.revocation import check_revocation
+from mtls._checks.usage import unusable_in_tls12, unusable_key
 from mtls._credentials.peer_chain import PeerChain, read_chain
 from mtls._credentials.truststore import Truststore
 from mtls._handshake import admission
@@ -106,7 +108,7 @@ class Verifier:
             raise ChainError(faults, verify_code=verdict.code)
         parsed = list(map(parse, cut_at_anchor(verdict.path, self._anchors.keys())))
         readable = tuple(each for each in parsed if each is not None)
-        refusals = [*self._unusable(parsed, judged.role), *self._rules(parsed, judged.role)]
+        refusals = [*self._unusable(parsed, judged.role), *self._rules(parsed, judged.role), *_partly_revoked(judged)]
         if refusals:
             raise ChainError(refusals)
         return VerifiedChain(
@@ -199,7 +201,10 @@ class Verifier:
 
     def _unusable(self, path: list[x509.Certificate | None], role: Role) -> list[Finding]:
         """A key that no handshake can be signed with; OpenSSL judges the path without it."""
-        return [] if path[0] is None else list(unusable_key(path[0], role))
+        leaf = path[0]
+        if leaf is None:
+            return []
+        return [*unusable_key(leaf, role), *unusable_in_tls12(leaf, role, self._settings.policy)]
 
     def _rules(self, path: list[x509.Certificate | None], role: Role) -> list[Finding]:
         """What the profile demands beyond OpenSSL's verdict, as the hook of a handshake applies it."""
@@ -225,6 +230,14 @@ class Verifier:
         if anchor not in self._kinds:
             self._kinds[anchor] = self._truststore.kind_of(anchor)  # it verifies a signature
         return self._kinds[anchor]
+
+
+def _partly_revoked(chain: JudgedChain) -> list[Finding]:
+    """OpenSSL 3.0 takes a delta CRL for a complete one: whoever is on the other list only is accepted."""
+    if chain.revocation is Revocation.OFF or not any(map(is_delta, chain.crls)):
+        return []
+    path = chain.path.certificates
+    return list(check_revocation(path, chain.crls, chain.revocation, step=chain.role.verified_at, now=chain.now))
 
 
 def _unreadable(position: int, role: Role) -> Finding:

@@ -62,7 +62,7 @@ def checked(
     strict = ", as RFC 5280 asks (strict)" if settings.chain_rules is ChainRules.STRICT else ""
     what = f"names, signatures, CA flags, name constraints{strict}"
     yield f"the path to {label(path[-1])}, {_TRUSTED_AS[kind]}: {what}"
-    yield f"the dates of {len(path)} certificates at {when(now)}"
+    yield f"the dates of the path ({len(path)}) at {when(now)}"
     yield f"keys and signatures of {settings.policy.minimum_security_bits} bits or more ({settings.policy.name})"
     required = "required" if settings.eku is EKUPolicy.REQUIRED else "if there is one"
     yield f"extended key usage {settings.role.other.eku}, {required}"

@@ -231,12 +231,12 @@ FORM = [
     Fault(name="leaf without a name", **_fields("leaf", subject=x509.Name([]))),
     Fault(
         name="lower SKI critical",
-        failures=(F.MALFORMED, F.UNKNOWN_CRITICAL_EXTENSION),
+        failures=(F.UNKNOWN_CRITICAL_EXTENSION,),
         **_fields("lower", extensions=_extension(x509.SubjectKeyIdentifier(b"lower lower lower"), critical=True)),
     ),
     Fault(
         name="leaf AKI critical",
-        failures=(F.MALFORMED, F.UNKNOWN_CRITICAL_EXTENSION),
+        failures=(F.UNKNOWN_CRITICAL_EXTENSION,),
         layer="leaf",
         fields={
             "lower": {"subject_key_identifier": x509.SubjectKeyIdentifier(b"lower lower lower")},

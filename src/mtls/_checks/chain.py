@@ -112,11 +112,12 @@ def _along(chain: JudgedChain, path: Path) -> Iterator[Finding]:
     yield from check_name_constraints(certificates, step=step)
     if chain.hostname is not None:
         yield from check_host_name(certificates[0], chain.hostname, step=step)
-    yield from check_revocation(certificates, chain.crls, chain.revocation, step=step, now=chain.now)
+    anchored = anchor is not None
+    yield from check_revocation(certificates, chain.crls, chain.revocation, step=step, now=chain.now, anchored=anchored)
     yield from _dates(chain, path)
     for position, certificate in enumerate(certificates):
         owner = _owner(position, certificate, anchor)
-        trusted = anchor is not None and position == len(certificates) - 1
+        trusted = anchored and position == len(certificates) - 1
         yield from check_strength(certificate, chain.policy, step=step, owner=owner, position=position, anchor=trusted)
         yield from _form(chain, certificate, position, anchor)
 

@@ -12,9 +12,10 @@ from mtls._model import FailureReason, Role
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cryptography.x509.extensions import ExtensionType
+
 _UNDERSTOOD = frozenset(
     {
-        "2.5.29.14",  # subjectKeyIdentifier, from OpenSSL 3.1 on
         "2.5.29.15",  # keyUsage
         "2.5.29.17",  # subjectAltName
         "2.5.29.19",  # basicConstraints
@@ -22,7 +23,6 @@ _UNDERSTOOD = frozenset(
         "2.5.29.31",  # cRLDistributionPoints
         "2.5.29.32",  # certificatePolicies
         "2.5.29.33",  # policyMappings
-        "2.5.29.35",  # authorityKeyIdentifier, from OpenSSL 3.1 on
         "2.5.29.36",  # policyConstraints
         "2.5.29.37",  # extendedKeyUsage
         "2.5.29.54",  # inhibitAnyPolicy
@@ -37,10 +37,8 @@ ones.
 """
 
 
-_NEVER_CRITICAL = {
-    x509.AuthorityKeyIdentifier: "authorityKeyIdentifier",
-    x509.SubjectKeyIdentifier: "subjectKeyIdentifier",
-}
+_NEVER_CRITICAL = {"2.5.29.14": "subjectKeyIdentifier", "2.5.29.35": "authorityKeyIdentifier"}
+"""What must not be critical (RFC 5280, 4.2.1.1 and 4.2.1.2); OpenSSL 3.0 does not process it then, newer ones do."""
 
 
 class Fault(NamedTuple):
@@ -58,7 +56,7 @@ def unknown_critical(certificate: x509.Certificate) -> Iterator[Fault]:
         critical = [each.oid.dotted_string for each in certificate.extensions if each.critical]
     except ValueError:
         return  # cryptography cannot decode them; OpenSSL may well
-    unknown = [oid for oid in critical if oid not in _UNDERSTOOD]
+    unknown = [_NEVER_CRITICAL.get(oid, oid) for oid in critical if oid not in _UNDERSTOOD]
     if unknown:
         text = f"has a critical extension that OpenSSL does not know: {', '.join(unknown)}"
         known = "no critical extension but those of RFC 5280"
@@ -88,10 +86,6 @@ def strict_faults(certificate: x509.Certificate, *, issuer: bool, anchor: bool =
     if constraints is not None and constraints.value.ca and not constraints.critical:
         text = "has a basicConstraints that is not critical (RFC 5280, 4.2.1.9)"
         yield Fault(FailureReason.MALFORMED, text, "critical basicConstraints", "not critical")
-    for kind, called in _NEVER_CRITICAL.items():
-        if _is_critical(certificate, kind):
-            text = f"has a critical {called} (RFC 5280, 4.2.1.1 and 4.2.1.2)"
-            yield Fault(FailureReason.MALFORMED, text, f"a {called} that is not critical", "critical")
     if not certificate.subject.rdns and (issuer or not _is_critical(certificate, x509.SubjectAlternativeName)):
         needed = "a subject" if issuer else "a subject, or a critical subjectAltName"
         yield Fault(FailureReason.MALFORMED, "has an empty subject (RFC 5280, 4.1.2.6)", needed, "an empty subject")
@@ -106,6 +100,6 @@ def _missing(certificate: x509.Certificate, *, issuer: bool, anchor: bool) -> It
         yield "keyUsage"
 
 
-def _is_critical(certificate: x509.Certificate, kind: type[x509.ExtensionType]) -> bool:
+def _is_critical(certificate: x509.Certificate, kind: type[ExtensionType]) -> bool:
     entry = extension_entry(certificate, kind)
     return entry is not None and entry.critical

@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 _LONGEST = 100
 """OpenSSL follows no longer path than this (``SSL_CTX_set_verify_depth``)."""
 
+_RSA, _RSA_PSS, _EC = "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10", "1.2.840.10045.2.1"
+_ED25519, _ED448 = "1.3.101.112", "1.3.101.113"
+_SIGNED_BY = {
+    _RSA_PSS: {_RSA, _RSA_PSS},
+    "1.2.840.113549.1.1": {_RSA},
+    "1.2.840.10045.4": {_EC},
+    _ED25519: {_ED25519},
+    _ED448: {_ED448},
+}
+"""Signature algorithms, or the arc they stand in, and the kinds of key that make them."""
+
 
 class Path(NamedTuple):
     """Certificates from the leaf upwards, and the trust anchor they end at, if any."""
@@ -44,13 +55,11 @@ def complete(
 ) -> Path:
     """The path that begins with ``begun``, continued to an anchor or to where no issuer is known.
 
-    ``sent`` is the message in its order. A path ends at the first certificate that is an anchor.
+    ``sent`` is the message in its order. What is behind an anchor in ``begun`` stays: OpenSSL looks at it as well.
     """
-    path, known = [begun[0]], frozenset(anchors)
-    for following in begun[1:]:
-        if path[-1] in known:
-            break
-        path.append(following)
+    path, known = list(begun), frozenset(anchors)
+    if not known.isdisjoint(path):
+        return Path(tuple(path), max((each for each in path if each in known), key=path.index))
     trusted, given = Issuers(anchors), Issuers(sent)
     while path[-1] not in known and len(path) < _LONGEST and not looks_self_signed(path[-1]):
         issuers = [each for each in trusted.of(path[-1]) if each not in path]
@@ -68,8 +77,14 @@ class Issuers:
         self._certificates = certificates
 
     def of(self, certificate: x509.Certificate) -> list[x509.Certificate]:
-        """Those whose name and key identifiers fit; signatures are not looked at (RFC 5280, 4.2.1.1 and 4.2.1.2)."""
-        named = self._by_name.get(comparable(certificate.issuer), ())
+        """Those whose name, key identifiers and kind of key fit (RFC 5280, 4.2.1.1 and 4.2.1.2); whether the signature
+        is theirs is not looked at.
+        """
+        named = [
+            each
+            for each in self._by_name.get(comparable(certificate.issuer), ())
+            if _may_make(each.certificate.public_key_algorithm_oid, certificate.signature_algorithm_oid)
+        ]
         wanted = extension(certificate, x509.AuthorityKeyIdentifier)
         if wanted is None:
             return [each.certificate for each in named]
@@ -104,6 +119,14 @@ class _Issuer:
     @cached_property
     def _issued_by(self) -> ComparableName:
         return comparable(self.certificate.issuer)
+
+
+def _may_make(key: x509.ObjectIdentifier, signature: x509.ObjectIdentifier) -> bool:
+    """Whether OpenSSL believes a key of this kind to make signatures of this kind; of kinds unknown here it may."""
+    if signature.dotted_string in _SIGNED_BY:
+        return key.dotted_string in _SIGNED_BY[signature.dotted_string]
+    kinds = [kinds for prefix, kinds in _SIGNED_BY.items() if signature.dotted_string.startswith(f"{prefix}.")]
+    return not kinds or key.dotted_string in kinds[0]
 
 
 def may_have_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:

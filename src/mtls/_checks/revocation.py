@@ -45,13 +45,16 @@ def check_revocation(
     *,
     step: HandshakeStep,
     now: datetime,
+    anchored: bool = True,
 ) -> Iterator[Finding]:
     """REVOKED, CRL_EXPIRED, CRL_MISSING, WRONG_KEY_USAGE, BAD_SIGNATURE and UNKNOWN_CRITICAL_EXTENSION, all errors.
 
     ``path`` is the one that OpenSSL took, leaf first, anchor last; ``now`` is aware. The first finding means what
-    OpenSSL's verify code means.
+    OpenSSL's verify code means. Of a path that is not ``anchored`` the last certificate is left out, whose issuer, and
+    so the key of its CRL, is not known.
     """
-    for position, certificate in enumerate(needing_a_crl(path, revocation)):
+    known = path if anchored else path[:-1]
+    for position, certificate in enumerate(needing_a_crl(known, revocation)):
         for fault in faults(sought_for(path, position), crls, now):
             about = fault.signer or certificate
             yield Finding(
@@ -112,6 +115,15 @@ def faults(sought: Sought, crls: Sequence[x509.CertificateRevocationList], now: 
 
 
 # --- which CRL OpenSSL takes ---
+
+
+def passed_over(
+    sought: Sought, crls: Sequence[x509.CertificateRevocationList], now: datetime
+) -> list[x509.CertificateRevocationList]:
+    """The lists that are out of date where the one that OpenSSL takes first is not."""
+    named = [crl for crl in crls if same_name(crl.issuer, sought.issuer)]
+    chosen = _chosen(sought, named, frozenset(), now)
+    return [crl for crl in named if not in_date(crl, now)] if chosen is not None and in_date(chosen.crl, now) else []
 
 
 class _Chosen(NamedTuple):

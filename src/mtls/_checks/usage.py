@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
@@ -10,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from mtls._certificate import EKU_OIDS, extension, has_readable_extensions, is_self_issued, label
 from mtls._checks.form import wrong_eku
 from mtls._checks.strength import key_strength, public_key
-from mtls._model import ChainRules, EKUPolicy, FailureReason, Finding, Role, Severity
+from mtls._model import ChainRules, EKUPolicy, FailureReason, Finding, Role, Severity, TLSVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from mtls._policy import TLSPolicy
 
 _CURVES = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 """The curves that TLS 1.3 has a signature scheme for and peers offer in TLS 1.2 (measured: OpenSSL 3 ends every
@@ -41,7 +44,7 @@ def check_usage(
         below += position > 1 and not is_self_issued(path[position - 1])
         if not has_readable_extensions(certificate):
             continue
-        place = _Place(certificate, position, anchor)
+        place = _Place(certificate, position, anchor, is_top=position == len(path) - 1)
         yield from _extended_key_usage(place, role, eku)
         if position:
             yield from _issues_certificates(place, role, chain_rules)
@@ -83,6 +86,7 @@ class _Place(NamedTuple):
     certificate: x509.Certificate
     position: int
     anchor: x509.Certificate | None
+    is_top: bool
 
     @property
     def who(self) -> str:
@@ -91,8 +95,21 @@ class _Place(NamedTuple):
         return f"{owner} {label(self.certificate)}"
 
 
+def unusable_in_tls12(leaf: x509.Certificate, role: Role, policy: TLSPolicy) -> Iterator[Finding]:
+    """WRONG_KEY_USAGE for a server's EC or Edwards key without digitalSignature where only TLS 1.2 is allowed: its
+    client compares the key usage with the cipher suite, once the path is accepted.
+    """
+    usage = extension(leaf, x509.KeyUsage)
+    signs = usage is None or usage.digital_signature
+    if signs or role is not Role.SERVER or policy.maximum_version > TLSVersion.TLSv1_2:
+        return
+    if not isinstance(public_key(leaf), rsa.RSAPublicKey):
+        for finding in _leaf_key_usage(leaf, role):
+            yield replace(finding, severity=Severity.ERROR)
+
+
 def _extended_key_usage(place: _Place, role: Role, policy: EKUPolicy) -> Iterator[Finding]:
-    certificate, position, _ = place
+    certificate, position = place.certificate, place.position
     present = extension(certificate, x509.ExtendedKeyUsage)
     fits = present is not None and EKU_OIDS[role] in present
     public_client = fits and position == 0 and role is Role.CLIENT and _is_public(certificate)
@@ -163,9 +180,9 @@ def _leaf_key_usage(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
 
 
 def _issues_certificates(place: _Place, role: Role, rules: ChainRules) -> Iterator[Finding]:
-    certificate, position, _ = place
+    certificate, position = place.certificate, place.position
     usage = extension(certificate, x509.KeyUsage)
-    if not _counts_as_ca(certificate, usage, rules):
+    if not _counts_as_ca(certificate, usage, rules if place.is_top else ChainRules.STRICT):
         failure, text, needed = FailureReason.NOT_A_CA, "is no CA (basicConstraints)", "CA:TRUE"
     elif usage is not None and not usage.key_cert_sign:
         failure, text, needed = FailureReason.WRONG_KEY_USAGE, "may not sign certificates (keyUsage)", "keyCertSign"
@@ -184,8 +201,8 @@ def _issues_certificates(place: _Place, role: Role, rules: ChainRules) -> Iterat
 
 
 def _counts_as_ca(certificate: x509.Certificate, usage: x509.KeyUsage | None, rules: ChainRules) -> bool:
-    """Without basicConstraints OpenSSL takes two for a CA unless it is strict: a version 1 root, and a certificate
-    whose keyUsage says so.
+    """At the top of a path, and unless it is strict, OpenSSL takes two for a CA that have no basicConstraints: a
+    version 1 root, and a certificate whose keyUsage says so.
     """
     constraints = extension(certificate, x509.BasicConstraints)
     if constraints is not None:

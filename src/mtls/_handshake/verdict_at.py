@@ -13,11 +13,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from mtls import _certificate
-from mtls._checks.crl_choice import in_date, issuing_key, may_hold, needing_a_crl
+from mtls._checks.crl_choice import needing_a_crl
 from mtls._checks.path import may_have_issued, preferred, valid_at
+from mtls._checks.revocation import faults, passed_over, sought_for
 from mtls._checks.signatures import signed_by
 from mtls._credentials.truststore import Truststore
 from mtls._handshake.verdict import Judge, Verdict
+from mtls._model import FailureReason
 from mtls.errors import VerdictUnavailableError
 
 if TYPE_CHECKING:
@@ -29,17 +31,18 @@ if TYPE_CHECKING:
 
     from mtls._handshake.generation import Settings
 
-_NOT_YET_VALID, _EXPIRED, _CRL_NOT_YET_VALID, _CRL_EXPIRED, _BAD_SIGNATURE, _REVOKED = 9, 10, 11, 12, 7, 23
+_NOT_YET_VALID, _EXPIRED, _CRL_NOT_YET_VALID, _CRL_EXPIRED, _BAD_SIGNATURE = 9, 10, 11, 12, 7
+_OF_CRLS = frozenset({3, 5, 8, 11, 12, 15, 16, 23, 33, 35, 36, 44, 54})
 _AFTER_THE_DATES = frozenset({0, *range(41, 44), *range(46, 50), *range(51, 54)})
 """What OpenSSL looks at once it has compared every date: name constraints, address blocks, policies."""
-_NO_ANCHOR = frozenset({2, 18, 19, 20, 21})
-"""OpenSSL came to the end of the path without an anchor."""
 _MESSAGES = {
     _NOT_YET_VALID: "certificate is not yet valid",
     _EXPIRED: "certificate has expired",
     _CRL_NOT_YET_VALID: "CRL is not yet valid",
     _CRL_EXPIRED: "CRL has expired",
 }
+_NO_ANCHOR = frozenset({2, 18, 19, 20, 21})
+"""OpenSSL came to the end of the path without an anchor."""
 
 
 def judge_at(settings: Settings, chain: Sequence[bytes], hostname: str | None, at: datetime) -> Verdict:
@@ -51,7 +54,7 @@ def judge_at(settings: Settings, chain: Sequence[bytes], hostname: str | None, a
     assert settings.truststore is not None
     moment = at.replace(microsecond=0)
     sent, anchors = _readable(chain), settings.truststore.anchors
-    lists = _lists_in_date(settings.truststore.crls, moment)
+    lists = list(settings.truststore.crls)
     hidden: set[x509.Certificate] = set()
     while True:
         trust = Truststore.from_certificates([each for each in anchors if each not in hidden], crls=lists)
@@ -60,11 +63,13 @@ def judge_at(settings: Settings, chain: Sequence[bytes], hostname: str | None, a
         if not verdict.judged:
             return verdict
         path = _readable(verdict.path)
-        passed_over = _passed_over(_Choices(path, verdict.code, sent, anchors, moment), hidden)
-        if not passed_over:
+        in_the_way = _passed_over(_Choices(path, verdict.code, sent, anchors, moment), hidden)
+        late = _lists_passed_over(path, settings, moment)
+        if not in_the_way and not any(crl in late for crl in lists):
             break
-        hidden |= passed_over
-    code = _code(verdict.code, path, lists, settings, moment)
+        hidden |= in_the_way
+        lists = [crl for crl in lists if in_the_way or crl not in late]
+    code = _code(verdict.code, path, settings, moment)
     return verdict if code == verdict.code else Verdict(code, _MESSAGES[code], verdict.path)
 
 
@@ -133,57 +138,52 @@ def _issuers(
     return trusted or [each for each in choices.sent if may_have_issued(each, certificate) and each not in path]
 
 
-def _lists_in_date(
-    crls: Sequence[x509.CertificateRevocationList], moment: datetime
+def _lists_passed_over(
+    path: Sequence[x509.Certificate], settings: Settings, moment: datetime
 ) -> list[x509.CertificateRevocationList]:
-    """Without those that are out of date where the same CA has one that is not."""
+    """The CRLs that OpenSSL would not have taken at the time, because another one is in date."""
+    assert settings.truststore is not None
     return [
         crl
-        for crl in crls
-        if in_date(crl, moment) or not any(_same_source(crl, other) and in_date(other, moment) for other in crls)
+        for position in range(len(needing_a_crl(path, settings.revocation)))
+        for crl in passed_over(sought_for(path, position), settings.truststore.crls, moment)
     ]
 
 
-def _same_source(one: x509.CertificateRevocationList, other: x509.CertificateRevocationList) -> bool:
-    return _certificate.same_name(one.issuer, other.issuer) and issuing_key(one) == issuing_key(other)
+# --- the dates, in OpenSSL's order: those of CRLs from the leaf up, then those of certificates from the anchor down ---
 
 
-# --- the dates, in OpenSSL's order: CRLs from the leaf up, then certificates from the anchor down ---
-
-
-def _code(
-    dateless: int,
-    path: Sequence[x509.Certificate],
-    lists: Sequence[x509.CertificateRevocationList],
-    settings: Settings,
-    moment: datetime,
-) -> int:
-    if dateless not in {*_AFTER_THE_DATES, _BAD_SIGNATURE, _REVOKED}:
+def _code(dateless: int, path: Sequence[x509.Certificate], settings: Settings, moment: datetime) -> int:
+    """Raises :class:`VerdictUnavailableError` where OpenSSL accepts and the CRLs of that time say otherwise."""
+    if dateless not in _AFTER_THE_DATES | _OF_CRLS | {_BAD_SIGNATURE}:
         return dateless
-    for certificate in needing_a_crl(path, settings.revocation):
-        if dateless == _REVOKED and _is_revoked(certificate, lists):
+    said = _said_by_crls(path, settings, moment)
+    for failure, crls in said:
+        if failure is FailureReason.CRL_EXPIRED:
+            return _CRL_NOT_YET_VALID if all(moment < crl.last_update_utc for crl in crls) else _CRL_EXPIRED
+        if dateless in _OF_CRLS:
             return dateless
-        if late := _crl_date(certificate, lists, moment):
-            return late
-    if dateless == _REVOKED:
+    if dateless in _OF_CRLS:
         return dateless
     for certificate, issuer in reversed([*pairwise(path), (path[-1], path[-1])]):
         if dateless == _BAD_SIGNATURE and certificate != issuer and signed_by(certificate, issuer) is False:
             return dateless
         if not valid_at(certificate, moment):
             return _NOT_YET_VALID if moment < certificate.not_valid_before_utc else _EXPIRED
+    if said and dateless == 0:
+        text = "which of several CRLs of one CA counts depends on the time in a way that cannot be composed"
+        raise VerdictUnavailableError(text)
     return dateless
 
 
-def _crl_date(certificate: x509.Certificate, lists: Sequence[x509.CertificateRevocationList], moment: datetime) -> int:
-    found = [crl for crl in lists if may_hold(crl, certificate)]
-    if not found or any(in_date(crl, moment) for crl in found):
-        return 0
-    return _CRL_NOT_YET_VALID if all(moment < crl.last_update_utc for crl in found) else _CRL_EXPIRED
-
-
-def _is_revoked(certificate: x509.Certificate, lists: Sequence[x509.CertificateRevocationList]) -> bool:
-    serial = certificate.serial_number
-    return any(
-        crl.get_revoked_certificate_by_serial_number(serial) is not None for crl in lists if may_hold(crl, certificate)
-    )
+def _said_by_crls(
+    path: Sequence[x509.Certificate], settings: Settings, moment: datetime
+) -> list[tuple[FailureReason, tuple[x509.CertificateRevocationList, ...]]]:
+    """The first fault of the CRLs for each certificate that needs one, the leaf's first."""
+    assert settings.truststore is not None
+    found = []
+    for position in range(len(needing_a_crl(path, settings.revocation))):
+        fault = next(faults(sought_for(path, position), settings.truststore.crls, moment), None)
+        if fault is not None:
+            found.append((fault.failure, fault.crls))
+    return found
