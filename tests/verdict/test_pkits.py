@@ -8,6 +8,7 @@ the leaves with a DSA key, which TLS does not take, and for what OpenSSL would s
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import os
 import re
@@ -15,7 +16,6 @@ import shutil
 import ssl
 import subprocess
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
 from pathlib import Path
@@ -97,6 +97,9 @@ DELTA_CRLS = {"deltaCRLCA1deltaCRL", "deltaCRLCA2deltaCRL", "deltaCRLCA3deltaCRL
 SAME_AS_THE_ANCHORS = "WrongCRLCACRL"
 """The CRL of the trust anchor once more, under another name."""
 
+WITH_DELTA = [case for case in CASES if DELTA_CRLS.intersection(case.crls)]
+WITHOUT_DELTA = [case for case in CASES if case not in WITH_DELTA]
+cases_without_delta = pytest.mark.parametrize("case", WITHOUT_DELTA, ids=lambda case: case.number)
 all_cases = pytest.mark.parametrize("case", CASES, ids=lambda case: case.number)
 both_rules = pytest.mark.parametrize("rules", RULES, ids=lambda rules: rules.value)
 
@@ -115,11 +118,6 @@ def _chain(case: Case) -> list[bytes]:
 
 def _crls(case: Case) -> bytes:
     return b"".join(_pem("X509 CRL", _der("crl", name)) for name in (ANCHOR_CRL, *case.crls))
-
-
-def _complete(case: Case) -> Case:
-    """Without delta CRLs, which OpenSSL takes for complete ones: none of ours is given to it."""
-    return replace(case, crls=tuple(name for name in case.crls if name not in DELTA_CRLS))
 
 
 def _truststore(case: Case) -> mtls.Truststore:
@@ -207,15 +205,15 @@ def shown(authority: CertificateAuthority) -> mtls.Keystore:
     return authority.server("localhost")
 
 
-@all_cases
+@cases_without_delta
 @both_rules
 def test_verdict_and_code_are_those_of_the_openssl_program(
     case: Case, rules: mtls.ChainRules, reference: Reference
 ) -> None:
-    assert _verdict(case, rules) == reference(_complete(case), *RULES[rules])
+    assert _verdict(case, rules) == reference(case, *RULES[rules])
 
 
-@all_cases
+@cases_without_delta
 @both_rules
 def test_verdict_and_code_for_a_time_are_those_of_the_openssl_program(
     case: Case, rules: mtls.ChainRules, reference: Reference
@@ -223,12 +221,14 @@ def test_verdict_and_code_for_a_time_are_those_of_the_openssl_program(
     try:
         verdict = _verdict(case, rules, MOMENT)
     except mtls.VerdictUnavailableError:
-        assert case.number in MAY_BE_UNAVAILABLE or DELTA_CRLS.intersection(case.crls)
+        assert case.number in MAY_BE_UNAVAILABLE
     else:
-        assert verdict == reference(_complete(case), *AT_THE_MOMENT, *RULES[rules])
+        assert verdict == reference(case, *AT_THE_MOMENT, *RULES[rules])
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.number not in DSA_LEAF], ids=lambda case: case.number)
+@pytest.mark.parametrize(
+    "case", [case for case in WITHOUT_DELTA if case.number not in DSA_LEAF], ids=lambda case: case.number
+)
 @both_rules
 def test_verdict_and_code_are_those_of_a_handshake(
     case: Case,
@@ -238,10 +238,6 @@ def test_verdict_and_code_are_those_of_a_handshake(
 ) -> None:
     whole = mtls.Revocation.CHAIN
     judge = mtls.TLSProfile.server(keystore=shown, truststore=_truststore(case), chain_rules=rules, revocation=whole)
-    if DELTA_CRLS.intersection(case.crls):
-        with pytest.raises(mtls.ConfigurationError, match="is a delta CRL"):
-            judge.ssl_context()
-        return
     _, judging = join(presenting(case), judge.ssl_context(), server_hostname=None)
     if judging.error is None:
         assert _verdict(case, rules) == Judgement(accepted=True, code=0)
@@ -250,7 +246,7 @@ def test_verdict_and_code_are_those_of_a_handshake(
         assert _verdict(case, rules) == Judgement(accepted=False, code=judging.error.verify_code)
 
 
-@all_cases
+@cases_without_delta
 @both_rules
 def test_the_failure_is_one_that_the_code_stands_for(case: Case, rules: mtls.ChainRules) -> None:
     answer = _verify(case, rules, None)
@@ -260,6 +256,23 @@ def test_the_failure_is_one_that_the_code_stands_for(case: Case, rules: mtls.Cha
     else:
         assert answer.anchor == answer.path[-1]
         assert not [finding for finding in answer.findings if finding.severity is mtls.Severity.ERROR]
+
+
+@pytest.mark.parametrize("case", WITH_DELTA, ids=lambda case: case.number)
+@both_rules
+def test_nothing_is_accepted_with_a_delta_crl_which_openssl_takes_for_a_complete_one(
+    case: Case, rules: mtls.ChainRules, reference: Reference, shown: mtls.Keystore
+) -> None:
+    refusal = _verify(case, rules, None)
+    assert isinstance(refusal, mtls.ChainError)
+    assert refusal.verify_code == reference(case, *RULES[rules]).code
+    assert mtls.FailureReason.CRL_MISSING in {finding.failure for finding in refusal.findings}
+    with contextlib.suppress(mtls.VerdictUnavailableError):
+        assert isinstance(_verify(case, rules, MOMENT), mtls.ChainError)
+    whole = mtls.Revocation.CHAIN
+    judge = mtls.TLSProfile.server(keystore=shown, truststore=_truststore(case), chain_rules=rules, revocation=whole)
+    with pytest.raises(mtls.ConfigurationError, match="is a delta CRL"):
+        judge.ssl_context()
 
 
 @all_cases
@@ -278,6 +291,7 @@ def test_the_counts_are_known() -> None:
     differing = [number for difference in (*DIFFERENCES, STRICTER) for number in difference.numbers]
     assert numbers.issuperset(differing)
     assert (len(SECTIONS), len(numbers), sum(case.accepted for case in CASES)) == (16, 224, 103)
+    assert len(WITH_DELTA) == 10
     assert [len(difference.numbers) for difference in DIFFERENCES] == [29, 11, 1, 3, 1, 1]
 
 
