@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from mtls._certificate import printable
 from mtls._handshake.peer_policy import PeerPolicy
 from mtls._model import FailureReason, Finding, HandshakeStep, Omitted, Role, ServerIdentity, Severity
 from mtls._report import Report
@@ -159,7 +160,11 @@ def _is_ipv6(name: str) -> bool:
 def moment(at: object) -> datetime:
     if at is None:
         return datetime.now(UTC)
-    if isinstance(at, datetime) and at.tzinfo is not None:
-        return at
-    text = f"at= takes an aware datetime, for instance datetime.now(UTC) + timedelta(days=30), not {at!r}"
+    try:
+        if isinstance(at, datetime) and at.utcoffset() is not None:
+            return at.astimezone(UTC)
+        problem = printable(repr(at))
+    except Exception as fault:  # noqa: BLE001 - the caller's own tzinfo, and years that UTC does not have
+        problem = f"one whose UTC is not to be had ({type(fault).__name__})"
+    text = f"at= takes an aware datetime, for instance datetime.now(UTC) + timedelta(days=30), not {problem}"
     raise UsageError(text)

@@ -78,6 +78,10 @@ def verify(  # noqa: PLR0913 - the options of the contract, keyword-only
     return Verifier(settings).verify(chain, hostname, at)
 
 
+_MOST_BYTES = 102_400
+"""OpenSSL takes no longer Certificate message (``SSL_CTX_set_max_cert_list``)."""
+
+
 class Verifier:
     """Verifies the chains of the peers of one set of settings; the OpenSSL context behind it is made once."""
 
@@ -106,16 +110,19 @@ class Verifier:
         if not verdict.accepted:
             faults = self._all_faults(verdict, sent, explain_chain(judged), judged.role)
             raise ChainError(faults, verify_code=verdict.code)
-        parsed = list(map(parse, cut_at_anchor(verdict.path, self._anchors.keys())))
-        readable = tuple(each for each in parsed if each is not None)
+        path = cut_at_anchor(verdict.path, self._anchors.keys())
+        parsed = list(map(parse, path))
         refusals = [*self._unusable(parsed, judged.role), *self._rules(parsed, judged.role), *_partly_revoked(judged)]
         if refusals:
             raise ChainError(refusals)
+        anchor = self._anchors[path[-1]]
+        kind = self._kind_of(anchor)
         return VerifiedChain(
-            path=readable,
-            anchor=readable[-1],
-            anchor_kind=(kind := self._kind_of(readable[-1])),
-            checked=tuple(checked(self._settings, readable, kind, name, now)),
+            path=() if None in parsed else tuple(each for each in parsed if each is not None),
+            path_der=path,
+            anchor=anchor,
+            anchor_kind=kind,
+            checked=tuple(checked(self._settings, len(path), anchor, kind, name, now)),
             not_checked=tuple(not_checked(self._settings, name)),
             findings=tuple(remarks_on(judged)),
         )
@@ -140,7 +147,7 @@ class Verifier:
     def _parser(self, sent: tuple[bytes, ...]) -> Callable[[bytes], x509.Certificate | None]:
         """Gives the certificate in a DER encoding, each parsed once; the anchors are parsed already."""
         known = {encoded: self._anchors.get(encoded) or _certificate.parse(encoded) for encoded in sent}
-        return lambda encoded: known.get(encoded) or self._anchors.get(encoded)
+        return lambda encoded: known.get(encoded) or self._anchors.get(encoded) or _certificate.parse(encoded)
 
     def _judged(
         self,
@@ -182,7 +189,8 @@ class Verifier:
         return [own, *findings]
 
     def _not_judged(self, verdict: Verdict, sent: tuple[bytes, ...], role: Role) -> Finding:
-        alone = [not self._now().judge([entry]).judged for entry in sent]
+        small = sum(map(len, sent)) <= _MOST_BYTES  # else OpenSSL does not read that far
+        alone = [not self._now().judge([entry]).judged for entry in sent] if small else []
         if any(alone):
             position: int | None = alone.index(True)
             text = f"OpenSSL cannot decode the certificate at place {position} of the chain"

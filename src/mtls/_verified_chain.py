@@ -13,7 +13,7 @@ from mtls._checks.crls import freshness
 from mtls._model import AnchorKind, ChainRules, EKUPolicy, Finding, Revocation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import datetime
 
     from cryptography import x509
@@ -32,13 +32,15 @@ class VerifiedChain:
     """A chain that a handshake accepts, with the evidence.
 
     ``path`` is what OpenSSL built, leaf first, and ends at ``anchor``, the certificate of the truststore that vouches
-    for it: a root, or an intermediate or a leaf that is trusted as it is (``anchor_kind``). What ``cryptography``
-    cannot read is left out of it and named in ``findings``. ``checked`` and ``not_checked`` say in sentences what was
+    for it: a root, or an intermediate or a leaf that is trusted as it is (``anchor_kind``). It is empty, never
+    incomplete, where OpenSSL accepts a certificate that ``cryptography`` cannot read; ``findings`` name it then, and
+    ``path_der`` has them all. ``checked`` and ``not_checked`` say in sentences what was
     looked at and what was not; ``findings`` are warnings, which no handshake fails on: what expires soon, what was
     sent in vain. ``print`` it to read it.
     """
 
     path: tuple[x509.Certificate, ...]
+    path_der: tuple[bytes, ...]
     anchor: x509.Certificate
     anchor_kind: AnchorKind
     checked: tuple[str, ...]
@@ -46,7 +48,8 @@ class VerifiedChain:
     findings: tuple[Finding, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"accepted: {' → '.join(map(label, self.path))}"]
+        names = list(map(label, self.path)) or ["(not all of it can be read)", label(self.anchor)]
+        lines = [f"accepted: {' → '.join(names)}"]
         for finding in self.findings:
             lines.append(f"  {finding.severity.value} {finding.failure.name}: {finding.message}")
             lines.append(f"    → {finding.remedy}")
@@ -56,13 +59,13 @@ class VerifiedChain:
 
 
 def checked(
-    settings: Settings, path: Sequence[x509.Certificate], kind: AnchorKind, hostname: str | None, now: datetime
+    settings: Settings, length: int, anchor: x509.Certificate, kind: AnchorKind, hostname: str | None, now: datetime
 ) -> Iterator[str]:
     """What was looked at, one sentence each."""
     strict = ", as RFC 5280 asks (strict)" if settings.chain_rules is ChainRules.STRICT else ""
     what = f"names, signatures, CA flags, name constraints{strict}"
-    yield f"the path to {label(path[-1])}, {_TRUSTED_AS[kind]}: {what}"
-    yield f"the dates of the path ({len(path)}) at {when(now)}"
+    yield f"the path to {label(anchor)}, {_TRUSTED_AS[kind]}: {what}"
+    yield f"the dates of the path ({length}) at {when(now)}"
     yield f"keys and signatures of {settings.policy.minimum_security_bits} bits or more ({settings.policy.name})"
     required = "required" if settings.eku is EKUPolicy.REQUIRED else "if there is one"
     yield f"extended key usage {settings.role.other.eku}, {required}"

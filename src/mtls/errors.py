@@ -105,6 +105,10 @@ class ChainSourceError(SourceError):
     """A source of a peer's chain that cannot be used."""
 
 
+_MOST_TOLD = 20
+"""A text with more findings than this is read by nobody; ``findings`` has them all."""
+
+
 class ChainError(MTLSError):
     """A chain that does not verify.
 
@@ -136,7 +140,9 @@ class ChainError(MTLSError):
         return self.findings[0].position
 
     def __str__(self) -> str:
-        return "\n  ".join(f"{finding.message}; {finding.remedy}" for finding in self.findings)
+        told = [f"{finding.message}; {finding.remedy}" for finding in self.findings[:_MOST_TOLD]]
+        more = len(self.findings) - len(told)
+        return "\n  ".join([*told, f"and {more} more findings"] if more else told)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_chain_error, (self.findings, self.verify_code)

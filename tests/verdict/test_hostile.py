@@ -318,7 +318,6 @@ def test_a_field_that_is_not_as_it_should_be(what: str) -> None:
     try_all([leaf(without=without, **fields)])
 
 
-@pytest.mark.xfail(reason="check_strength does not expect the ValueError of cryptography for such an algorithm")
 def test_an_algorithm_without_the_parameters_that_it_needs() -> None:
     try_all([leaf(algorithm=seq(oid("1.2.840.113549.1.1.10")))])
 
@@ -669,7 +668,6 @@ def test_a_thousand_certificates_are_more_than_openssl_takes(make: Callable[[int
         mtls.verify(make(1000), TRUST, role=Role.SERVER)
 
 
-@pytest.mark.xfail(reason="judge_at hides one of the twins at a time, and asks OpenSSL anew for each: 2 s")
 def test_many_twins_that_are_out_of_date_end_soon_for_another_time_too() -> None:
     who, sent = name("twins"), []
     for number in range(120):

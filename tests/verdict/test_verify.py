@@ -234,7 +234,6 @@ ODD_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.xfail(reason="neither asked_name nor moment expects them: an error of ssl or of datetime leaves")
 @pytest.mark.parametrize("what", ODD_OPTIONS)
 def test_an_odd_argument_is_refused_by_name(what: str) -> None:
     with pytest.raises(mtls.UsageError):

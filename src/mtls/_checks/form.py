@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 
-from mtls._certificate import EKU_OIDS, eku_names, extension, extension_entry, is_ca, is_self_issued
+from mtls._certificate import (
+    EKU_OIDS,
+    eku_names,
+    extension,
+    extension_entry,
+    has_readable_extensions,
+    is_ca,
+    is_self_issued,
+)
 from mtls._model import FailureReason, Role
 
 if TYPE_CHECKING:
@@ -52,10 +60,9 @@ class Fault(NamedTuple):
 
 def unknown_critical(certificate: x509.Certificate) -> Iterator[Fault]:
     """A critical extension that OpenSSL does not process (RFC 5280, 4.2)."""
-    try:
-        critical = [each.oid.dotted_string for each in certificate.extensions if each.critical]
-    except ValueError:
-        return  # cryptography cannot decode them; OpenSSL may well
+    if not has_readable_extensions(certificate):
+        return  # OpenSSL may well decode them
+    critical = [each.oid.dotted_string for each in certificate.extensions if each.critical]
     unknown = [_NEVER_CRITICAL.get(oid, oid) for oid in critical if oid not in _UNDERSTOOD]
     if unknown:
         text = f"has a critical extension that OpenSSL does not know: {', '.join(unknown)}"

@@ -82,7 +82,7 @@ def public_key(certificate: x509.Certificate) -> object:
 def _signature_strength(certificate: x509.Certificate) -> tuple[int, str]:
     try:
         digest = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
+    except (UnsupportedAlgorithm, ValueError):
         return 0, f"the unknown algorithm {certificate.signature_algorithm_oid.dotted_string}"
     if digest is None:  # Ed25519 and Ed448 sign the message itself
         is_448 = certificate.signature_algorithm_oid == x509.SignatureAlgorithmOID.ED448

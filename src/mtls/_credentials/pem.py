@@ -7,6 +7,7 @@ not even decoded until somebody asks for it.
 from __future__ import annotations
 
 import binascii
+import re
 from typing import TYPE_CHECKING
 
 from mtls._credentials.formats import wrong_format
@@ -33,6 +34,11 @@ _INSTEAD = (
     ("CMS", "convert it: openssl pkcs7 -print_certs -in {file} -out chain.pem"),
     ("PUBLIC KEY", "a public key is not enough: give the private key, and the certificate that was issued for it"),
 )
+_MARKERS = {
+    marker: (re.compile(rb"[ \t\v\f]*" + marker), re.compile(rb"^[ \t\v\f]*" + marker, re.MULTILINE))
+    for marker in (_BEGIN, _END)
+}
+"""How each is found right here, and at the start of a line: in one pass, however often it stands elsewhere."""
 _BLANK = b" \t\n\v\f"
 
 
@@ -140,13 +146,9 @@ def _normal(content: Secret) -> Secret:
 
 def _marker(text: Secret, marker: bytes, position: int) -> int:
     """Where ``marker`` next stands at the start of a line or right at ``position`` (behind a block), or -1."""
-    start = text.reveal().find(marker, position)
-    while start > position:
-        line = max(text.reveal().rfind(b"\n", 0, start) + 1, position)
-        if not text.reveal()[line:start].strip():
-            return start
-        start = text.reveal().find(marker, start + 1)
-    return start
+    here, on_a_line = _MARKERS[marker]
+    found = here.match(text.reveal(), position) or on_a_line.search(text.reveal(), position)
+    return found.end() - len(marker) if found else -1
 
 
 def _block(document: Document, text: Secret, begin: int) -> tuple[Block, int]:

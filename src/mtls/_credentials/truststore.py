@@ -18,6 +18,7 @@ from mtls._credentials.chain import is_self_signed
 from mtls._credentials.secret import Passphrase, Password
 from mtls._credentials.snapshot import Snapshot
 from mtls._credentials.sources import (
+    Named,
     Origin,
     Source,
     current_generation,
@@ -140,12 +141,14 @@ class Truststore(Snapshot):
     ) -> Self:
         """A truststore from objects of ``cryptography``. It may be empty; a profile that needs one refuses it then.
 
-        Raises :class:`~mtls.UsageError` for anything that is no such object.
+        Raises :class:`~mtls.UsageError` for anything that is no such object, and :class:`~mtls.TruststoreError`
+        (``DAMAGED``) for one that cannot be read in full.
         """
         found = objects(certificates, x509.Certificate, "certificates")
         lists = objects(crls, x509.CertificateRevocationList, "crls")
         del certificates, crls  # a key may be among them by mistake, and a traceback can show locals
-        held = Trust(usable(found), usable(lists))
+        source = Named("certificates", TruststoreError)
+        held = Trust([x509_objects.readable(each, source) for each in usable(found)], usable(lists))
         return cls._of(lambda: held, ())
 
     @classmethod

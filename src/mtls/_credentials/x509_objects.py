@@ -93,7 +93,7 @@ def _readable(loaded: x509.Certificate) -> x509.Certificate:
     late = ("subject", "issuer", "not_valid_before_utc", "not_valid_after_utc")
     for name in late:
         getattr(loaded, name)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, TypeError, x509.UnsupportedGeneralNameType):
         loaded.extensions  # noqa: B018 - decodes them
     return loaded
 

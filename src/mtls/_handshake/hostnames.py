@@ -8,8 +8,11 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from mtls._certificate import printable
 from mtls.errors import UsageError
 
+_LONGEST = 254
+"""Of a name with the dot of the root behind it."""
 _IS_A_NAME = re.compile(r"(?!\.)[!-~]+")
 _NUMBERS = re.compile(r"[+-]?[0-9]+(?:\.[+-]?[0-9]+){3}")
 """What OpenSSL reads as an IPv4 address; resolvers read 010 as 8, and a number with a sign not at all."""
@@ -22,14 +25,21 @@ def asked_name(hostname: object, hosts: tuple[str, ...]) -> str:
 
     Raises :class:`UsageError` for what is no host name, and for one that ``hosts`` (empty: any) does not list.
     """
+    if not isinstance(hostname, (str, bytes)):
+        text = f"a thing of type {type(hostname).__name__} is no host name: give a str"
+        raise UsageError(text)
+    asked = printable(repr(hostname))
     try:
-        name = hostname.encode("idna").decode("ascii") if isinstance(hostname, str) else bytes(hostname).decode("ascii")  # type: ignore[call-overload] # anything else is a TypeError
-    except (UnicodeError, TypeError) as fault:
-        text = f"{hostname!r} is no host name: {fault}"
+        name = hostname.encode("idna").decode("ascii") if isinstance(hostname, str) else hostname.decode("ascii")
+    except UnicodeError as fault:
+        text = f"{asked} is no host name: {printable(str(fault))}"
         raise UsageError(text) from fault
+    if len(name) > _LONGEST:
+        text = f"{asked} is no host name: it is longer than {_LONGEST} characters (RFC 1035, 2.3.4)"
+        raise UsageError(text)
     if not _IS_A_NAME.fullmatch(name) or (_NUMBERS.fullmatch(name) and not _is_ipv4(name)):
         text = (
-            f"{hostname!r} is no host name: it is empty, begins with a dot, holds a blank or a control character, or "
+            f"{asked} is no host name: it is empty, begins with a dot, holds a blank or a control character, or "
             "is an IPv4 address in a form that programs read in different ways"
         )
         raise UsageError(text)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mtls import _certificate
 from mtls._checks.crl_choice import needing_a_crl
-from mtls._checks.path import may_have_issued, preferred, valid_at
+from mtls._checks.path import Issuers, preferred, valid_at
 from mtls._checks.revocation import faults, passed_over, sought_for
 from mtls._checks.signatures import signed_by
 from mtls._credentials.truststore import Truststore
@@ -55,6 +55,7 @@ def judge_at(settings: Settings, chain: Sequence[bytes], hostname: str | None, a
     moment = at.replace(microsecond=0)
     sent, anchors = _readable(chain), settings.truststore.anchors
     lists = list(settings.truststore.crls)
+    known = Issuers(sent), Issuers(anchors)
     hidden: set[x509.Certificate] = set()
     while True:
         trust = Truststore.from_certificates([each for each in anchors if each not in hidden], crls=lists)
@@ -63,7 +64,7 @@ def judge_at(settings: Settings, chain: Sequence[bytes], hostname: str | None, a
         if not verdict.judged:
             return verdict
         path = _readable(verdict.path)
-        in_the_way = _passed_over(_Choices(path, verdict.code, sent, anchors, moment), hidden)
+        in_the_way = _passed_over(_Choices(path, verdict.code, *known, moment), hidden)
         late = _lists_passed_over(path, settings, moment)
         if not in_the_way and not any(crl in late for crl in lists):
             break
@@ -99,8 +100,8 @@ class _Choices(NamedTuple):
 
     path: tuple[x509.Certificate, ...]
     code: int
-    sent: tuple[x509.Certificate, ...]
-    anchors: tuple[x509.Certificate, ...]
+    sent: Issuers
+    anchors: Issuers
     moment: datetime
 
 
@@ -123,10 +124,8 @@ def _passed_over(choices: _Choices, hidden: AbstractSet[x509.Certificate]) -> se
                 "over for another certificate of the same path, which cannot be composed; judge it without the twins"
             )
             raise VerdictUnavailableError(text)
-        if taken is None:
-            return {each for each in issuers if each not in preferences} - hidden
         if taken not in preferences:
-            return {taken}
+            return {each for each in issuers if each not in preferences} - hidden
     return set()
 
 
@@ -134,8 +133,8 @@ def _issuers(
     choices: _Choices, certificate: x509.Certificate, path: Sequence[x509.Certificate]
 ) -> list[x509.Certificate]:
     """Those that OpenSSL chooses between: the trusted ones, or, where there is none, those that were sent."""
-    trusted = [each for each in choices.anchors if may_have_issued(each, certificate)]
-    return trusted or [each for each in choices.sent if may_have_issued(each, certificate) and each not in path]
+    trusted = choices.anchors.of(certificate)
+    return trusted or [each for each in choices.sent.of(certificate) if each not in path]
 
 
 def _lists_passed_over(
