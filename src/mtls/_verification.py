@@ -19,7 +19,7 @@ from mtls._credentials.truststore import Truststore
 from mtls._handshake import admission
 from mtls._handshake.generation import Settings
 from mtls._handshake.hostnames import asked_name
-from mtls._handshake.peer import PeerIdentity
+from mtls._handshake.peer import PeerIdentity, unreadable
 from mtls._handshake.tables import VERIFY_CODES, fits_code
 from mtls._handshake.verdict import Judge, Verdict
 from mtls._handshake.verdict_at import judge_at
@@ -218,7 +218,7 @@ class Verifier:
         """What the profile demands beyond OpenSSL's verdict, as the hook of a handshake applies it."""
         leaf, readable = path[0], tuple(each for each in path if each is not None)
         if leaf is None or len(readable) != len(path):
-            return [_unreadable(path.index(None), role)] if self._settings.has_rules else []
+            return [unreadable(role, path.index(None))] if self._settings.has_rules else []
         peer = PeerIdentity(leaf, readable, resumed=False)
         return [
             Finding(
@@ -246,15 +246,3 @@ def _partly_revoked(chain: JudgedChain) -> list[Finding]:
         return []
     path = chain.path.certificates
     return list(check_revocation(path, chain.crls, chain.revocation, step=chain.role.verified_at, now=chain.now))
-
-
-def _unreadable(position: int, role: Role) -> Finding:
-    return Finding(
-        failure=FailureReason.MALFORMED,
-        severity=Severity.ERROR,
-        step=role.verified_at,
-        message=f"OpenSSL accepts the chain, but certificate {position} of its path cannot be read here, so the rules "
-        "of the profile cannot be applied",
-        remedy="have it issued anew by a CA that follows RFC 5280",
-        position=position,
-    )

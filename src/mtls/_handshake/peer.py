@@ -103,17 +103,21 @@ def identity_of(connection: Any, paths: VerifiedPaths | None = None) -> PeerIden
     readable = [_certificate.parse(encoded) for encoded in path]
     chain = tuple(certificate for certificate in readable if certificate is not None)
     if len(chain) != len(path):
-        raise ChainError([_unreadable(connection, readable.index(None))])
+        role = Role.CLIENT if connection.server_side else Role.SERVER
+        raise ChainError([unreadable(role, readable.index(None))])
     return PeerIdentity(chain[0], chain, bool(connection.session_reused))
 
 
-def _unreadable(connection: Any, position: int) -> Finding:
-    role = Role.CLIENT if connection.server_side else Role.SERVER
+def unreadable(role: Role, position: int) -> Finding:
+    """The finding for a certificate that OpenSSL has accepted and ``cryptography`` cannot read; ``role`` is its
+    owner's.
+    """
     return Finding(
         failure=FailureReason.MALFORMED,
         severity=Severity.ERROR,
         step=role.verified_at,
-        message=f"OpenSSL accepts certificate {position} in the chain of the {role.value}, but it cannot be read here",
+        message=f"OpenSSL accepts certificate {position} in the chain of the {role.value}, but it cannot be read here, "
+        "so no rule can be applied to it",
         remedy="have it issued anew by a CA that follows RFC 5280",
         position=position,
     )
