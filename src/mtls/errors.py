@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from mtls._model import Evidence, FailureReason, Finding, HandshakeStep, Phase, Role, Side, SourceFailure
+from mtls._model import Evidence, FailureReason, Finding, HandshakeStep, Phase, Role, Severity, Side, SourceFailure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +140,10 @@ class ChainError(MTLSError):
         return self.findings[0].position
 
     def __str__(self) -> str:
-        told = [f"{finding.message}; {finding.remedy}" for finding in self.findings[:_MOST_TOLD]]
+        told = [
+            f"{'' if finding.severity is Severity.ERROR else 'warning: '}{finding.message}; {finding.remedy}"
+            for finding in self.findings[:_MOST_TOLD]
+        ]
         more = len(self.findings) - len(told)
         return "\n  ".join([*told, f"and {more} more findings"] if more else told)
 
