@@ -698,6 +698,9 @@ _ONLY_CAS = x509.IssuingDistributionPoint(
     only_contains_attribute_certs=False,
 )
 
+DELTA = _crl("a delta CRL", (F.CRL_MISSING,), _extended(x509.DeltaCRLIndicator(3)))
+"""OpenSSL takes it for a complete one, so it is the one fault for which the verdict is not the handshake's."""
+
 REVOCATION = [
     Fault(name="all CRLs, chain", setting=CHAIN),
     Fault(name="all CRLs, leaf", setting=LEAF),
@@ -723,7 +726,6 @@ REVOCATION = [
         (F.UNKNOWN_CRITICAL_EXTENSION, F.CRL_MISSING),
         _extended(x509.UnrecognizedExtension(_STRANGE, b"\x05\x00")),
     ),
-    _crl("a delta CRL", (), _extended(x509.DeltaCRLIndicator(3))),  # OpenSSL takes it for a complete one
     _crl("a part of a CRL", (F.CRL_MISSING,), _extended(_POINT)),
     _crl("a CRL of CAs only", (F.CRL_MISSING,), _extended(_ONLY_CAS)),
     Fault(

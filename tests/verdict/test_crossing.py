@@ -234,6 +234,18 @@ def test_a_chain_that_is_never_sent_because_its_key_is_too_weak_is_refused() -> 
         assert one.said == (False, EE_KEY_TOO_SMALL), one.chain.name
 
 
+@pytest.mark.parametrize("rules", RULES)
+@pytest.mark.parametrize("role", ROLES)
+def test_a_delta_crl_which_openssl_takes_for_a_complete_one_lets_nobody_in(role: Role, rules: ChainRules) -> None:
+    chain = make(Setting(role=role, rules=rules), faults.DELTA)
+    assert hear(chain).accepted
+    for at in (None, datetime.now(UTC) + timedelta(seconds=5)):
+        with pytest.raises(mtls.ChainError) as caught:
+            _verify(chain, at)
+        assert (caught.value.failure, caught.value.verify_code) == (F.CRL_MISSING, 0)
+        assert "is a delta CRL" in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", ["ec-p224", "secp256k1", "brainpool"])
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("version", TLSVersion, ids=lambda version: version.label)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mtls import _certificate
 from mtls._checks.crl_choice import needing_a_crl
+from mtls._checks.crl_form import is_delta
 from mtls._checks.path import Issuers, preferred, valid_at
 from mtls._checks.revocation import faults, passed_over, sought_for
 from mtls._checks.signatures import signed_by
@@ -169,7 +170,8 @@ def _code(dateless: int, path: Sequence[x509.Certificate], settings: Settings, m
             return dateless
         if not valid_at(certificate, moment):
             return _NOT_YET_VALID if moment < certificate.not_valid_before_utc else _EXPIRED
-    if said and dateless == 0:
+    assert settings.truststore is not None
+    if said and dateless == 0 and not any(map(is_delta, settings.truststore.crls)):  # for a delta it is refused anyway
         text = "which of several CRLs of one CA counts depends on the time in a way that cannot be composed"
         raise VerdictUnavailableError(text)
     return dateless
