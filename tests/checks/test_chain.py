@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
-from mtls import FailureReason, HandshakeStep, Keystore, Role, Severity, TLSProfile, Truststore
+from mtls import FailureReason, HandshakeStep, Keystore, Role, Severity, TLSProfile, Truststore, rehearse
 from mtls.authority import CertificateAuthority
 
 if TYPE_CHECKING:
     from mtls import Report
     from tests.checks.conftest import Only
 
+DAY = timedelta(days=1)
 ERROR, WARNING = Severity.ERROR, Severity.WARNING
 INCOMPLETE = FailureReason.INCOMPLETE_CHAIN
 
@@ -164,6 +167,29 @@ def test_a_server_without_names_is_a_warning_because_no_client_looks_at_the_comm
 def test_a_client_without_names_is_no_finding(authority: CertificateAuthority) -> None:
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "billing")])
     assert list(_client(authority.client(subject=subject), authority.certificate)) == []
+
+
+def test_a_cross_signed_ca_that_ended_is_a_warning_where_its_root_is_there(
+    authority: CertificateAuthority, stranger: CertificateAuthority
+) -> None:
+    """A peer that trusts the root does not look at it; the handshake shows it."""
+    now, own = datetime.now(UTC), authority.certificate
+    key_id = stranger.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    builder = x509.CertificateBuilder().subject_name(own.subject).issuer_name(stranger.certificate.subject)
+    builder = builder.public_key(own.public_key()).serial_number(1)
+    builder = builder.not_valid_before(now - 30 * DAY).not_valid_after(now - DAY)
+    for extension in own.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(key_id)
+    crossed = builder.add_extension(issuer, critical=False).sign(stranger._key, hashes.SHA256())
+    leaf = authority.client("billing.example")
+    [alone] = [found for found in _client(_with_chain(leaf, crossed), own) if found.failure is FailureReason.EXPIRED]
+    keystore = _with_chain(leaf, crossed, own)
+    [found] = _client(keystore, own)
+    assert (alone.severity, found.failure, found.severity) == (ERROR, FailureReason.EXPIRED, WARNING)
+    client = TLSProfile.client(keystore=keystore, truststore=authority.truststore)
+    server = TLSProfile.server(keystore=authority.server("localhost"), truststore=authority.truststore)
+    assert rehearse(client, server).ok
 
 
 def test_every_fault_of_a_chain_is_reported_and_errors_come_first(authority: CertificateAuthority) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from mtls._certificate import extension, is_ca, is_self_issued, label, name, subject_alternative_names
+from mtls._certificate import extension, is_ca, is_self_issued, label, name, same_name, subject_alternative_names
 from mtls._checks.dates import check_dates
 from mtls._checks.form import strict_faults, unknown_critical
 from mtls._checks.strength import check_strength
@@ -41,7 +41,8 @@ def check_keystore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
     findings: list[Finding] = []
     for position, certificate in enumerate((keystore.certificate, *keystore.chain)):
         owner = "leaf" if position == 0 else "intermediate"
-        findings += check_dates(certificate, now, step=step, owner=owner, position=position)
+        severity = Severity.WARNING if _has_twin(keystore, position) else Severity.ERROR
+        findings += check_dates(certificate, now, step=step, owner=owner, position=position, severity=severity)
         findings += check_strength(certificate, policy, step=step, owner=owner, position=position)
         findings += _form(certificate, role, chain_rules, position)
     findings += check_usage((keystore.certificate, *keystore.chain), role, eku=eku, chain_rules=chain_rules)
@@ -49,6 +50,15 @@ def check_keystore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
     findings += _completeness(keystore, truststore, role)
     findings += _tidiness(keystore, role)
     return findings
+
+
+def _has_twin(keystore: Keystore, position: int) -> bool:
+    """Whether it is a cross-signed CA whose self-signed form is in the keystore: a peer that trusts that needs no other,
+    and OpenSSL does not look at this one then.
+    """
+    if position == 0 or position != len(keystore.chain) or keystore.root is None:
+        return False
+    return same_name(keystore.chain[-1].subject, keystore.root.subject)
 
 
 def _form(certificate: x509.Certificate, role: Role, rules: ChainRules, position: int) -> Iterator[Finding]:
