@@ -53,8 +53,9 @@ def check_keystore(  # noqa: PLR0913 - each is a fact of its own, keyword-only
 
 
 def _has_twin(keystore: Keystore, position: int) -> bool:
-    """Whether it is a cross-signed CA whose self-signed form is in the keystore: a peer that trusts that needs no other,
-    and OpenSSL does not look at this one then.
+    """Whether it is a cross-signed CA whose self-signed form is in the keystore.
+
+    OpenSSL does not look at it where that form is trusted.
     """
     if position == 0 or position != len(keystore.chain) or keystore.root is None:
         return False
