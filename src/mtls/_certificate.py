@@ -125,16 +125,15 @@ def subject_alternative_names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 def extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
     """The extension of this kind, or ``None`` where it is absent or cannot be read."""
-    entry = extension_entry(certificate, kind)
-    return None if entry is None else entry.value
-
-
-def extension_entry(certificate: x509.Certificate, kind: type[_E]) -> x509.Extension[_E] | None:
-    """The same with its criticality. No exception tells of an absent one, which would cost most of the time."""
-    for entry in _extensions(certificate) or ():
+    for entry in _extensions(certificate) or ():  # an exception for each absent one would cost more than all else
         if type(entry.value) is kind:
-            return entry
+            return entry.value
     return None
+
+
+def extensions_by_kind(certificate: x509.Certificate) -> dict[type[ExtensionType], x509.Extension[Any]]:
+    """Each extension that ``cryptography`` knows, with its criticality; none where they cannot be read."""
+    return {type(entry.value): entry for entry in _extensions(certificate) or ()}
 
 
 def has_readable_extensions(certificate: x509.Certificate) -> bool:

@@ -135,14 +135,14 @@ def _form(
         return
     faults = [*unknown_critical(certificate)]
     if chain.chain_rules is ChainRules.STRICT:
-        faults += strict_faults(certificate, issuer=position > 0, anchor=certificate == anchor and position > 0)
-    owner = _owner(position, certificate, anchor)
+        faults += strict_faults(certificate, issuer=position > 0, anchor=position > 0 and certificate is anchor)
     for fault in faults:
         yield Finding(
             failure=fault.failure,
             severity=Severity.ERROR,
             step=chain.role.verified_at,
-            message=f"{owner} {label(certificate)} {printable(fault.text, _TEXT_LENGTH)}",
+            message=f"{_owner(position, certificate, anchor)} {label(certificate)} "
+            f"{printable(fault.text, _TEXT_LENGTH)}",
             remedy="have the CA issue it anew, as RFC 5280 asks",
             certificate=certificate,
             position=position,
@@ -154,7 +154,7 @@ def _form(
 def _owner(position: int, certificate: x509.Certificate, anchor: x509.Certificate | None) -> str:
     if position == 0:
         return "leaf"
-    return "trust anchor" if certificate == anchor else "intermediate"
+    return "trust anchor" if certificate is anchor else "intermediate"
 
 
 def _unreadable(chain: JudgedChain) -> Iterator[Finding]:

@@ -33,7 +33,8 @@ def check_dates(
     last second does not count any more, although RFC 5280 includes it.
     """
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if start <= now < end and end - now >= min(_SOON, (end - start) / _SOON_SHARE):
+    left = end - now
+    if start <= now < end and (left >= _SOON or left >= (end - start) / _SOON_SHARE):
         return []
     name = f"{owner} {label(certificate)}"
     if now >= end:
@@ -44,7 +45,7 @@ def check_dates(
         text = f"{name} begins on {when(start)}, in {distance(start - now)}"
         remedy = "wait until then, have it issued with an earlier date, or set the clock of this machine right"
     else:
-        failure, text = FailureReason.EXPIRES_SOON, f"{name} ends on {when(end)}, in {distance(end - now)}"
+        failure, text = FailureReason.EXPIRES_SOON, f"{name} ends on {when(end)}, in {distance(left)}"
         remedy, severity = "renew it before then", Severity.WARNING
     finding = Finding(
         failure=failure,

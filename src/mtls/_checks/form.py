@@ -10,7 +10,7 @@ from mtls._certificate import (
     EKU_OIDS,
     eku_names,
     extension,
-    extension_entry,
+    extensions_by_kind,
     has_readable_extensions,
     is_ca,
     is_self_issued,
@@ -19,8 +19,6 @@ from mtls._model import FailureReason, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from cryptography.x509.extensions import ExtensionType
 
 _UNDERSTOOD = frozenset(
     {
@@ -47,6 +45,8 @@ ones.
 
 _NEVER_CRITICAL = {"2.5.29.14": "subjectKeyIdentifier", "2.5.29.35": "authorityKeyIdentifier"}
 """What must not be critical (RFC 5280, 4.2.1.1 and 4.2.1.2); OpenSSL 3.0 does not process it then, newer ones do."""
+
+_NEEDED_BY_ISSUERS = {x509.SubjectKeyIdentifier: "subjectKeyIdentifier", x509.KeyUsage: "keyUsage"}
 
 
 class Fault(NamedTuple):
@@ -81,32 +81,23 @@ def wrong_eku(certificate: x509.Certificate, role: Role) -> Iterator[Fault]:
 
 def strict_faults(certificate: x509.Certificate, *, issuer: bool, anchor: bool = False) -> Iterator[Fault]:
     """What X509_V_FLAG_X509_STRICT refuses. ``issuer``: the certificate stands above another one in the path."""
-    constraints = extension_entry(certificate, x509.BasicConstraints)
-    usage = extension(certificate, x509.KeyUsage)
-    missing = list(_missing(certificate, issuer=issuer, anchor=anchor))
+    present = extensions_by_kind(certificate)
+    constraints, usage = present.get(x509.BasicConstraints), present.get(x509.KeyUsage)
+    missing = []
+    if x509.AuthorityKeyIdentifier not in present and not anchor and not is_self_issued(certificate):
+        missing.append("authorityKeyIdentifier")
+    if issuer:
+        missing += [called for kind, called in _NEEDED_BY_ISSUERS.items() if kind not in present]
     if missing:
         text, names = f"has no {' and no '.join(missing)}", ", ".join(missing)
         yield Fault(FailureReason.MISSING_EXTENSION, text, names, "none")
-    if usage is not None and usage.key_cert_sign and not is_ca(certificate):
+    if usage is not None and usage.value.key_cert_sign and not is_ca(certificate):
         text = "has keyCertSign in its keyUsage, but is no CA (RFC 5280, 4.2.1.3)"
         yield Fault(FailureReason.WRONG_KEY_USAGE, text, "a keyUsage without keyCertSign", "keyCertSign")
     if constraints is not None and constraints.value.ca and not constraints.critical:
         text = "has a basicConstraints that is not critical (RFC 5280, 4.2.1.9)"
         yield Fault(FailureReason.MALFORMED, text, "critical basicConstraints", "not critical")
-    if not certificate.subject.rdns and (issuer or not _is_critical(certificate, x509.SubjectAlternativeName)):
+    alternative = present.get(x509.SubjectAlternativeName)
+    if not certificate.subject.rdns and (issuer or alternative is None or not alternative.critical):
         needed = "a subject" if issuer else "a subject, or a critical subjectAltName"
         yield Fault(FailureReason.MALFORMED, "has an empty subject (RFC 5280, 4.1.2.6)", needed, "an empty subject")
-
-
-def _missing(certificate: x509.Certificate, *, issuer: bool, anchor: bool) -> Iterator[str]:
-    if not anchor and extension(certificate, x509.AuthorityKeyIdentifier) is None and not is_self_issued(certificate):
-        yield "authorityKeyIdentifier"
-    if issuer and extension(certificate, x509.SubjectKeyIdentifier) is None:
-        yield "subjectKeyIdentifier"
-    if issuer and extension(certificate, x509.KeyUsage) is None:
-        yield "keyUsage"
-
-
-def _is_critical(certificate: x509.Certificate, kind: type[ExtensionType]) -> bool:
-    entry = extension_entry(certificate, kind)
-    return entry is not None and entry.critical

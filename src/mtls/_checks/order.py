@@ -38,6 +38,8 @@ def check_order(
             required=f"{label(leaf)} first",
             presented=f"{label(readable[0])} first",
         )
+    if tuple(sent) == tuple(path[: len(sent)]):
+        return
     places = [sent.index(each) for each in path if each in sent]
     if places != sorted(places):
         yield Finding(

@@ -57,17 +57,17 @@ def complete(
 
     ``sent`` is the message in its order. What is behind an anchor in ``begun`` stays: OpenSSL looks at it as well.
     """
-    path, known = list(begun), frozenset(anchors)
-    if not known.isdisjoint(path):
-        return Path(tuple(path), max((each for each in path if each in known), key=path.index))
+    path = list(begun)
+    if known := [each for each in path if each in anchors]:
+        return Path(tuple(path), known[-1])
     trusted, given = Issuers(anchors), Issuers(sent)
-    while path[-1] not in known and len(path) < _LONGEST and not looks_self_signed(path[-1]):
+    while path[-1] not in anchors and len(path) < _LONGEST and not looks_self_signed(path[-1]):
         issuers = [each for each in trusted.of(path[-1]) if each not in path]
         issuers = issuers or [each for each in given.of(path[-1]) if each not in path]
         if not issuers:
             break
         path.append(preferred(issuers, now)[0])
-    return Path(tuple(path), path[-1] if path[-1] in known else None)
+    return Path(tuple(path), path[-1] if path[-1] in anchors else None)
 
 
 class Issuers:

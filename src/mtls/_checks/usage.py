@@ -39,16 +39,19 @@ def check_usage(
     ``path`` is leaf first; ``role`` is that of its owner; ``anchor`` is its last certificate where it is trusted.
     Extensions that cannot be read are not taken for absent.
     """
-    below = 0
+    below, counted = 0, 1
     for position, certificate in enumerate(path):
-        below += position > 1 and not is_self_issued(path[position - 1])
         if not has_readable_extensions(certificate):
             continue
         place = _Place(certificate, position, anchor, is_top=position == len(path) - 1)
         yield from _extended_key_usage(place, role, eku)
         if position:
             yield from _issues_certificates(place, role, chain_rules)
-            yield from _path_length(place, role, below)
+            limit = _path_length(certificate)
+            if limit is not None and position - 1 > limit:
+                below += sum(not is_self_issued(each) for each in path[counted:position])
+                counted = position
+                yield from _longer_than(limit, below, place, role)
     yield from unusable_key(path[0], role)
     yield from _leaf_key_usage(path[0], role)
 
@@ -211,11 +214,14 @@ def _counts_as_ca(certificate: x509.Certificate, usage: x509.KeyUsage | None, ru
     return rules is ChainRules.LENIENT and (version_1_root or (usage is not None and usage.key_cert_sign))
 
 
-def _path_length(place: _Place, role: Role, count: int) -> Iterator[Finding]:
+def _path_length(certificate: x509.Certificate) -> int | None:
     """RFC 5280, 4.2.1.9: how many CAs may stand between this one and the leaf; self-issued ones do not count."""
-    constraints = extension(place.certificate, x509.BasicConstraints)
-    limit = None if constraints is None else constraints.path_length
-    if limit is not None and count > limit:
+    constraints = extension(certificate, x509.BasicConstraints)
+    return None if constraints is None else constraints.path_length
+
+
+def _longer_than(limit: int, count: int, place: _Place, role: Role) -> Iterator[Finding]:
+    if count > limit:
         yield Finding(
             failure=FailureReason.PATH_TOO_LONG,
             severity=Severity.ERROR,
