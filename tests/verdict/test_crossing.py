@@ -82,10 +82,10 @@ def _alone(role: Role, rules: ChainRules) -> Iterator[Chain]:
 
 
 def _pairs(part: int, parts: int) -> Iterator[Chain]:
-    """Every second of the pairs of faults that one chain can have; roles and rules in turn."""
+    """Every third of the pairs of faults that one chain can have; roles and rules in turn."""
     turns = itertools.cycle(itertools.product(RULES, ROLES))
     together = [pair for pair in itertools.combinations(_IN_PAIRS, 2) if pair[0].goes_with(pair[1])]
-    for number, (one, other) in enumerate(together[::2]):
+    for number, (one, other) in enumerate(together[::3]):
         rules, role = next(turns)
         if number % parts == part:
             yield make(Setting(role=role, rules=rules, leaf_key=KEYS[2 + number % 2]), one, other)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 HOST = "service.example"
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 SECONDS = 3.0
-"""Of the processor, for one chain: a tenth of it on an idle machine."""
+"""Of the processor, for one chain, where coverage is measured on a busy machine; alone it takes a tenth of a second."""
 LONGEST = 20_000
 bounded = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 

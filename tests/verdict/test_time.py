@@ -449,13 +449,13 @@ class Web:
         return datetime(self.dice.randrange(2012, 2038), 4, 11, tzinfo=UTC)
 
 
-def webs(number: int = 100) -> Iterator[Question]:
+def webs(number: int = 60) -> Iterator[Question]:
     """Certificates alone."""
     for turn in range(number):
         yield Web(f"certificates {turn}").question(f"web {turn}", Revocation.OFF)
 
 
-def webs_with_crls(number: int = 120) -> Iterator[Question]:
+def webs_with_crls(number: int = 70) -> Iterator[Question]:
     """Certificates and CRLs."""
     for turn in range(number):
         yield Web(f"CRLs {turn}").question(f"web {turn}", (Revocation.CHAIN, Revocation.LEAF)[turn % 2])
@@ -595,7 +595,7 @@ def test_nothing_is_accepted_that_a_handshake_refuses(answers: dict[str, list[An
 
 def test_almost_every_verdict_can_be_composed(answers: dict[str, list[Answer]]) -> None:
     composed = Counter(each.ours != NO_ANSWER for group in answers.values() for each in group)
-    assert composed.total() > 2000
+    assert composed.total() > 1500
     assert composed[False] < 0.02 * composed.total()
 
 
