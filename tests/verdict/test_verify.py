@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 import mtls
-from mtls import AnchorKind, ChainRules, EKUPolicy, FailureReason, HandshakeStep, Revocation, Role, Severity
+from mtls import AnchorKind, ChainRules, EKUPolicy, FailureReason, HandshakeStep, KeyType, Revocation, Role, Severity
 from mtls._credentials.key_types import generate_key
 from mtls._credentials.peer_chain import MOST
 from mtls.authority import CertificateAuthority
@@ -429,6 +429,45 @@ def test_strict_and_lenient_are_what_they_say_on_every_python() -> None:
     error = refused(chain, chain_rules=ChainRules.STRICT)
     assert (error.failure, error.verify_code) == (F.MISSING_EXTENSION, 85)
     assert mtls.verify(chain, TRUST, role=Role.SERVER, chain_rules=ChainRules.LENIENT).path[0] == chain[0]
+
+
+# --- an issuer that has the name and is not taken ---
+
+
+def test_a_root_that_was_issued_anew_with_its_key_is_not_said_to_have_another_key() -> None:
+    own = root.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    named = x509.AuthorityKeyIdentifier(own, [x509.DirectoryName(root.certificate.subject)], 0xBEEF)
+    error = refused([root.server(HOST, authority_key_identifier=named).certificate])
+    assert (error.failure, error.verify_code, error.position) == (F.UNKNOWN_CA, 20, 0)
+    assert "with the serial number beef; " in str(error)
+    assert f"has the serial number {root.certificate.serial_number:x}" in str(error)
+    assert "another key" not in str(error)
+
+
+def test_cas_that_certify_each_other_are_a_circle() -> None:
+    keys = generate_key(KeyType.EC_P256), generate_key(KeyType.EC_P256)
+    names = "verify north CA", "verify south CA"
+    own = [CertificateAuthority(name, private_key=key) for name, key in zip(names, keys, strict=True)]
+    north, south = (
+        own[1].intermediate(names[0], private_key=keys[0]),
+        own[0].intermediate(names[1], private_key=keys[1]),
+    )
+    error = refused([north.server(HOST).certificate, north.certificate, south.certificate])
+    assert (error.failure, error.verify_code, error.position) == (F.UNKNOWN_CA, 20, 2)
+    assert "goes round in a circle" in str(error)
+    assert "another key" not in str(error)
+
+
+def test_a_chain_that_openssl_does_not_follow_to_its_end_is_too_long_and_not_untrusted() -> None:
+    key = generate_key(KeyType.EC_P256)
+    authority = CertificateAuthority("verify deep CA", private_key=key)
+    for number in range(99):
+        authority = authority.intermediate(f"verify CA {number}", private_key=key)
+    deep = authority.server(HOST)
+    crossed = lower.intermediate("verify deep CA", private_key=key).certificate
+    error = refused([deep.certificate, *deep.chain, crossed, LOWER])
+    assert (error.failure, error.verify_code) == (F.PATH_TOO_LONG, 22)
+    assert [finding.failure for finding in error.findings] == [F.PATH_TOO_LONG]
 
 
 # --- by a profile ---

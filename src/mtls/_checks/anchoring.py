@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from mtls._certificate import comparable, extension, fingerprint, label, name, printable
-from mtls._checks.path import looks_self_signed
+from mtls._certificate import comparable, extension, fingerprint, label, name, printable, serial_number
+from mtls._checks.path import Issuers, looks_self_signed
+from mtls._checks.strength import key_strength, public_key
 from mtls._model import FailureReason, Finding, Role, Severity
 
 if TYPE_CHECKING:
@@ -33,19 +34,26 @@ _DIGITS = 16
 def check_anchoring(
     path: Path, sent: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], role: Role
 ) -> Iterator[Finding]:
-    """UNKNOWN_CA, INCOMPLETE_CHAIN or SELF_SIGNED for a path without an anchor; ``role`` is that of its owner."""
+    """UNKNOWN_CA, INCOMPLETE_CHAIN, SELF_SIGNED or PATH_TOO_LONG for a path without an anchor; ``role`` is that of its
+    owner.
+    """
     if path.anchor is not None:
         return
     top = path.top
     wanted = comparable(top.issuer)
-    impostors = [each for each in (*anchors, *sent) if each != top and comparable(each.subject) == wanted]
-    trusted = [each for each in impostors if each in anchors]
+    namesakes = [each for each in (*anchors, *sent) if each != top and comparable(each.subject) == wanted]
+    trusted = [each for each in namesakes if each in anchors]
+    issuers = Issuers(namesakes).of(top)
     if looks_self_signed(top):
         finding = _self_signed(path, trusted)
+    elif any(each not in path.certificates for each in issuers):  # so there is one, and OpenSSL did not go on
+        finding = _too_long(path)
+    elif issuers:
+        finding = _circle(top)
     elif trusted:
-        finding = _another_key(top, trusted[0])
-    elif impostors:
-        finding = _another_key(top, impostors[0], sent=True)
+        finding = _namesake(top, trusted[0])
+    elif namesakes:
+        finding = _namesake(top, namesakes[0], sent=True)
     else:
         finding = _no_issuer(path, anchors)
     failure, message, remedy, presented = finding
@@ -71,7 +79,8 @@ def _self_signed(path: Path, trusted: Sequence[x509.Certificate]) -> _Told:
     if trusted:
         message = (
             f"the chain ends at {label(top)} ({whose}); the truststore holds a CA of this name "
-            f"(SHA-256 {fingerprint(trusted[0])[:_DIGITS]}…), but it is another certificate with another key"
+            f"(SHA-256 {fingerprint(trusted[0])[:_DIGITS]}…), but it is another certificate with "
+            f"{_which_key(top, trusted[0])}"
         )
         remedy = (
             "find out which of the two is genuine; if the CA was made anew, put its new certificate into the truststore"
@@ -88,16 +97,67 @@ def _self_signed(path: Path, trusted: Sequence[x509.Certificate]) -> _Told:
     return FailureReason.UNKNOWN_CA, message, remedy, whose
 
 
-def _another_key(top: x509.Certificate, other: x509.Certificate, *, sent: bool = False) -> _Told:
-    where = "was sent along" if sent else "is in the truststore"
-    wanted, has = _wanted_key(top), _key_of(other)
+def _which_key(one: x509.Certificate, other: x509.Certificate) -> str:
+    return "the same key" if public_key(one) == public_key(other) else "another key"
+
+
+def _too_long(path: Path) -> _Told:
+    count = len(path.certificates)
+    message = f"the chain is longer than OpenSSL follows: it gave up behind {count} certificates, at {label(path.top)}"
+    remedy = "have the leaf issued by a CA that stands higher; a chain rarely needs more than two intermediates"
+    return FailureReason.PATH_TOO_LONG, message, remedy, f"more than {count} certificates"
+
+
+def _circle(top: x509.Certificate) -> _Told:
     message = (
-        f"{label(top)} was issued by {name(top.issuer)} with the key {wanted}; the {name(top.issuer)} that {where} has "
-        f"the key {has}: the same name, another key"
+        f"the chain goes round in a circle: {label(top)} was issued by {name(top.issuer)}, which is in the chain below "
+        "it, and no CA of the truststore issued any of them"
     )
+    remedy = "have one of these CAs certified by a CA that is trusted, or, if it is genuine, put it into the truststore"
+    return FailureReason.UNKNOWN_CA, message, remedy, f"{label(top)}, issued by {name(top.issuer)}"
+
+
+def _namesake(top: x509.Certificate, other: x509.Certificate, *, sent: bool = False) -> _Told:
+    """A certificate has the name of the issuer, and OpenSSL does not take it for the issuer."""
+    issuer, where = name(top.issuer), "was sent along" if sent else "is in the truststore"
     place = "behind the leaf" if sent else "into the truststore"
-    remedy = f"if the CA was given a new key, put its new certificate {place}; else somebody else uses its name"
-    return FailureReason.UNKNOWN_CA, message, remedy, f"key {wanted}"
+    anew = f"if the CA was given a new key, put its new certificate {place}; else somebody else uses its name"
+    difference = _difference(top, other)
+    if difference is None:
+        message = (
+            f"{label(top)} is not signed by a key of the kind that the {issuer} that {where} has "
+            f"({key_strength(other)[1]}): the same name, another key"
+        )
+        return FailureReason.UNKNOWN_CA, message, anew, f"{label(top)}, issued by {issuer}"
+    what, wanted, has = difference
+    message = (
+        f"{label(top)} was issued by {issuer} with the {what} {wanted}; the {issuer} that {where} has the {what} "
+        f"{has}: the same name, another {what}"
+    )
+    exactly = (
+        f"put the certificate of {issuer} with the {what} {wanted} {place}, or have {label(top)} issued anew with an "
+        "authorityKeyIdentifier that names the key only"
+    )
+    return FailureReason.UNKNOWN_CA, message, anew if what == "key" else exactly, f"{what} {wanted}"
+
+
+def _difference(top: x509.Certificate, other: x509.Certificate) -> tuple[str, str, str] | None:
+    """What of the authorityKeyIdentifier does not fit ``other``, what it wants and what is there; ``None`` where all of
+    it fits, and only the kind of key does not.
+    """
+    wanted = extension(top, x509.AuthorityKeyIdentifier)
+    own = extension(other, x509.SubjectKeyIdentifier)
+    if wanted is None:
+        return None
+    if own is not None and wanted.key_identifier not in {None, own.digest}:
+        return "key", _wanted_key(top), _key_of(other)
+    serial = wanted.authority_cert_serial_number
+    if serial is not None and serial != serial_number(other):
+        return "serial number", printable(f"{serial:x}"), printable(f"{serial_number(other) or 0:x}")
+    issuers = [each.value for each in wanted.authority_cert_issuer or () if isinstance(each, x509.DirectoryName)]
+    if issuers and comparable(other.issuer) not in map(comparable, issuers):
+        return "issuer", name(issuers[0]), name(other.issuer)
+    return None
 
 
 def _no_issuer(path: Path, anchors: Sequence[x509.Certificate]) -> _Told:
