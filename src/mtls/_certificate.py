@@ -35,6 +35,7 @@ _UNREADABLE = (
 """What ``cryptography`` raises for certificates that OpenSSL may have passed."""
 _LATE = ("subject", "issuer", "not_valid_before_utc", "not_valid_after_utc")
 _E = TypeVar("_E", bound="ExtensionType")
+_NONE_READABLE: tuple[x509.Extension[Any], ...] = ()
 ComparableName = tuple[frozenset[tuple[str, bytes]], ...]
 
 EKU_OIDS = {Role.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH, Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH}
@@ -59,7 +60,14 @@ def der(certificate: x509.Certificate | x509.CertificateRevocationList) -> bytes
 def parse(encoded: bytes) -> x509.Certificate | None:
     """The certificate in ``encoded`` (DER), or ``None`` where ``cryptography`` cannot read all that a text needs."""
     try:
-        certificate = x509.load_der_x509_certificate(encoded)
+        return readable(x509.load_der_x509_certificate(encoded))
+    except _UNREADABLE:
+        return None
+
+
+def readable(certificate: x509.Certificate) -> x509.Certificate | None:
+    """The certificate itself, or ``None`` where ``cryptography`` cannot read all that a text needs."""
+    try:
         for part in _LATE:  # decoded, and kept, at the first use
             getattr(certificate, part)
     except _UNREADABLE:
@@ -125,7 +133,7 @@ def subject_alternative_names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 def extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
     """The extension of this kind, or ``None`` where it is absent or cannot be read."""
-    for entry in _extensions(certificate) or ():  # an exception for each absent one would cost more than all else
+    for entry in _extensions(certificate):  # an exception for each absent one would cost more than all else
         if type(entry.value) is kind:
             return entry.value
     return None
@@ -133,19 +141,19 @@ def extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
 
 def extensions_by_kind(certificate: x509.Certificate) -> dict[type[ExtensionType], x509.Extension[Any]]:
     """Each extension that ``cryptography`` knows, with its criticality; none where they cannot be read."""
-    return {type(entry.value): entry for entry in _extensions(certificate) or ()}
+    return {type(entry.value): entry for entry in _extensions(certificate)}
 
 
 def has_readable_extensions(certificate: x509.Certificate) -> bool:
     """Whether ``cryptography`` can decode its extensions: one that it cannot makes all of them unknown, not absent."""
-    return _extensions(certificate) is not None
+    return _extensions(certificate) is not _NONE_READABLE
 
 
-def _extensions(certificate: x509.Certificate) -> Iterable[x509.Extension[Any]] | None:
+def _extensions(certificate: x509.Certificate) -> Iterable[x509.Extension[Any]]:
     try:
         return certificate.extensions
     except _UNREADABLE:
-        return None
+        return _NONE_READABLE
 
 
 def eku_names(usages: x509.ExtendedKeyUsage) -> str:

@@ -14,7 +14,7 @@ from mtls._checks.chain import JudgedChain, errors, explain_chain, remarks_on
 from mtls._checks.crl_form import is_delta
 from mtls._checks.revocation import check_revocation
 from mtls._checks.usage import unusable_in_tls12, unusable_key
-from mtls._credentials.peer_chain import PeerChain, read_chain
+from mtls._credentials.peer_chain import PeerChain, Sent, read_chain
 from mtls._credentials.truststore import Truststore
 from mtls._handshake import admission
 from mtls._handshake.generation import Settings
@@ -103,9 +103,10 @@ class Verifier:
         """As :func:`verify`."""
         now = moment(at)
         name = self._name(hostname)
-        sent = read_chain(chain)
+        members = read_chain(chain)
+        sent = tuple(member.encoded for member in members)
         verdict = self._now().judge(sent, name) if at is None else judge_at(self._settings, sent, name, now)
-        parse = self._parser(sent)
+        parse = self._parser(members)
         judged = self._judged(tuple(map(parse, sent)), list(map(parse, verdict.path)), name, now)
         if not verdict.accepted:
             faults = self._all_faults(verdict, sent, explain_chain(judged), judged.role)
@@ -144,9 +145,9 @@ class Verifier:
             raise UsageError(text)
         return asked_name(hostname, self._settings.hosts)
 
-    def _parser(self, sent: tuple[bytes, ...]) -> Callable[[bytes], x509.Certificate | None]:
-        """Gives the certificate in a DER encoding, each parsed once; the anchors are parsed already."""
-        known = {encoded: self._anchors.get(encoded) or _certificate.parse(encoded) for encoded in sent}
+    def _parser(self, sent: tuple[Sent, ...]) -> Callable[[bytes], x509.Certificate | None]:
+        """Gives the certificate in a DER encoding, each parsed once; anchors and objects are parsed already."""
+        known = {each.encoded: self._anchors.get(each.encoded) or _parsed(each) for each in sent}
         return lambda encoded: known.get(encoded) or self._anchors.get(encoded) or _certificate.parse(encoded)
 
     def _judged(
@@ -238,6 +239,10 @@ class Verifier:
         if anchor not in self._kinds:
             self._kinds[anchor] = self._truststore.kind_of(anchor)  # it verifies a signature
         return self._kinds[anchor]
+
+
+def _parsed(sent: Sent) -> x509.Certificate | None:
+    return _certificate.parse(sent.encoded) if sent.certificate is None else _certificate.readable(sent.certificate)
 
 
 def _partly_revoked(chain: JudgedChain) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The chain of a peer as a caller gives it: a file, PEM, DER or objects, to the DER of each certificate in its order.
+"""The chain of a peer as a caller gives it: a file, PEM, DER or objects, to its certificates in their order.
 
 Rule: nothing is sorted, dropped or parsed. The order of the message decides OpenSSL's verdict, and OpenSSL may read
 what ``cryptography`` cannot.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography import x509
 
@@ -37,15 +37,24 @@ _LIMIT = 1024 * 1024
 _PARAMETER = "chain"
 
 
-def read_chain(chain: PeerChain) -> tuple[bytes, ...]:
-    """The certificates in DER, in their order.
+class Sent(NamedTuple):
+    """One certificate of the chain: its DER, and the object where the caller has parsed it already."""
+
+    encoded: bytes
+    certificate: x509.Certificate | None = None
+
+
+def read_chain(chain: PeerChain) -> tuple[Sent, ...]:
+    """The certificates in their order.
 
     Raises :class:`ChainSourceError` for a source that cannot be read, holds no certificate or too many, and
     :class:`UsageError` for an empty chain and for what is no certificate at all, with its place.
     """
     origin = Origin(chain, _PARAMETER, ChainSourceError) if isinstance(chain, (str, bytes, os.PathLike)) else None
-    encoded = _each(usable(listed(chain, _PARAMETER, MOST + 1))) if origin is None else _in_document(origin.read())
-    found = tuple(islice(encoded, MOST + 1))
+    each = (
+        _each(usable(listed(chain, _PARAMETER, MOST + 1))) if origin is None else map(Sent, _in_document(origin.read()))
+    )
+    found = tuple(islice(each, MOST + 1))
     if len(found) > MOST:
         raise _too_large(origin or Named(_PARAMETER, ChainSourceError), f"{MOST} certificates")
     if not found:
@@ -54,12 +63,12 @@ def read_chain(chain: PeerChain) -> tuple[bytes, ...]:
     return found
 
 
-def _each(members: list[object]) -> Iterator[bytes]:
+def _each(members: list[object]) -> Iterator[Sent]:
     for position, member in enumerate(members):
         if isinstance(member, x509.Certificate):
-            yield der(member)
+            yield Sent(der(member), member)
         elif isinstance(member, bytes) and member:
-            yield from _in_document(Origin(member, f"chain[{position}]", ChainSourceError).read())
+            yield from map(Sent, _in_document(Origin(member, f"chain[{position}]", ChainSourceError).read()))
         else:
             kind = "an empty bytes" if member == b"" else type(member).__name__
             text = f"chain[{position}] must be a cryptography.x509.Certificate, or PEM or DER as bytes, not {kind}"
