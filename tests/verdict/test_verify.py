@@ -431,6 +431,13 @@ def test_strict_and_lenient_are_what_they_say_on_every_python() -> None:
     assert mtls.verify(chain, TRUST, role=Role.SERVER, chain_rules=ChainRules.LENIENT).path[0] == chain[0]
 
 
+def test_a_name_with_a_dot_at_the_end_is_to_be_asked_for_without_it() -> None:
+    error = refused(_issue(not_after=NOW - DAY), hostname=f"{HOST}.")  # some OpenSSL accepts the dot alone
+    remedies = [finding.remedy for finding in error.findings if finding.failure is F.HOSTNAME_MISMATCH]
+    assert len(remedies) == 1
+    assert remedies[0].startswith(f"ask for {HOST}: ")
+
+
 # --- an issuer that has the name and is not taken ---
 
 

@@ -53,13 +53,16 @@ def check_host_name(leaf: x509.Certificate, hostname: str, *, step: HandshakeSte
     issued = f"have a certificate issued with {asked} as {wanted} in its subjectAltName"
     if near is not None and near.of_common_name:
         issued += ", since the common name does not count"
+    remedy = f"connect by one of its names, or {issued}" if similar else issued
+    if near is not None and near.applies is _is_without_dot and asked.endswith("."):
+        remedy = f"ask for {asked.removesuffix('.')}: names in certificates have no dot at the end"
     yield Finding(
         failure=FailureReason.HOSTNAME_MISMATCH,
         severity=Severity.ERROR,
         step=step,
         message=f"the subjectAltName of leaf {label(leaf)} does not hold the {kind} {asked}: {reason} (RFC 9525)"
         + (f"; it holds {presented}" if similar else ""),
-        remedy=f"connect by one of its names, or {issued}" if similar else issued,
+        remedy=remedy,
         certificate=leaf,
         position=0,
         required=asked,
@@ -147,7 +150,7 @@ def _is_parent(name: str, asked: str) -> bool:
 
 
 def _is_too_short(name: str, asked: str) -> bool:
-    return name.startswith("*.") and name.count(".") == 1 and asked.endswith(name[1:])
+    return name == "*" or (name.startswith("*.") and name.count(".") == 1 and asked.endswith(name[1:]))
 
 
 def _is_too_deep(name: str, asked: str) -> bool:
