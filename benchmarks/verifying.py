@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from benchmarks.rounds import Effort
     from benchmarks.table import Row
+    from mtls import ClientProfile
     from mtls.authority import KeyType
 
 _LINE = 8
@@ -54,19 +55,23 @@ def rows(effort: Effort) -> Iterator[Row]:
     for kind, length in _CHAINS:
         sent = _issued(kind, length)
         chain = f"{NAMES[kind]}, {length} intermediate{'' if length == 1 else 's'}"
-        for name, make in (("cryptography", _cryptography), ("certvalidator", _certvalidator)):
-            progress(f"8: verdict, {chain}, {name}")
+        for against, make, ours in (
+            ("cryptography", _cryptography, _ours(sent)),
+            ("certvalidator", _certvalidator, _ours(sent)),
+            ("certvalidator, both decode", _certvalidator_anew, _ours_anew(sent)),
+        ):
+            progress(f"8: verdict, {chain}, {against}")
             with make(sent) as other:
-                ours = _ours(sent)
                 # nothing runs right behind itself, where it would find its code and data in the caches
                 variants = {"measure": other, "checks": ours["checks"], CONTROL: other, "remarks": ours["remarks"]}
                 found = compare(variants | {"verdict": ours["verdict"]}, effort, turns=_TURNS)
+            name = against.partition(",")[0]
             for metric, which, limit in (
                 ("every check", "checks", _CHECKS[name]),
                 ("remarks on an accepted chain", "remarks", None),
                 ("verdict and remarks", "verdict", _VERDICT[name]),
             ):
-                yield ratio(_LINE, f"{metric}, {chain}", name, found[which], control=found[CONTROL], limit=limit)
+                yield ratio(_LINE, f"{metric}, {chain}", against, found[which], control=found[CONTROL], limit=limit)
 
 
 def _issued(kind: KeyType, length: int) -> _Sent:
@@ -79,11 +84,39 @@ def _issued(kind: KeyType, length: int) -> _Sent:
 
 def _ours(sent: _Sent) -> dict[str, Callable[[], object]]:
     chain = (sent.leaf, *sent.intermediates)
-    profile = TLSProfile.client(truststore=Truststore.from_certificates([sent.root]))
-    judged = JudgedChain(
+    judged = _judged(chain, sent.root)
+    assert not explain_chain(judged)
+    return {
+        "checks": partial(explain_chain, judged),
+        "remarks": partial(remarks_on, judged),
+        "verdict": partial(_profile(sent).verify_peer, chain, HOST),
+    }
+
+
+def _ours_anew(sent: _Sent) -> dict[str, Callable[[], object]]:
+    """The same for certificates that nobody has looked at before, as those of a peer are."""
+    encoded = [certificate.public_bytes(Encoding.DER) for certificate in (sent.leaf, *sent.intermediates)]
+    profile = _profile(sent)
+
+    def loaded() -> tuple[x509.Certificate, ...]:
+        return tuple(map(x509.load_der_x509_certificate, encoded))
+
+    return {
+        "checks": lambda: explain_chain(_judged(loaded(), sent.root)),
+        "remarks": lambda: remarks_on(_judged(loaded(), sent.root)),
+        "verdict": lambda: profile.verify_peer(loaded(), HOST),
+    }
+
+
+def _profile(sent: _Sent) -> ClientProfile:
+    return TLSProfile.client(truststore=Truststore.from_certificates([sent.root]))
+
+
+def _judged(chain: tuple[x509.Certificate, ...], root: x509.Certificate) -> JudgedChain:
+    return JudgedChain(
         sent=chain,
-        begun=(*chain, sent.root),
-        anchors=(sent.root,),
+        begun=(*chain, root),
+        anchors=(root,),
         crls=(),
         role=Role.SERVER,
         now=datetime.now(UTC),
@@ -93,12 +126,6 @@ def _ours(sent: _Sent) -> dict[str, Callable[[], object]]:
         revocation=Revocation.OFF,
         hostname=HOST,
     )
-    assert not explain_chain(judged)
-    return {
-        "checks": partial(explain_chain, judged),
-        "remarks": partial(remarks_on, judged),
-        "verdict": partial(profile.verify_peer, chain, HOST),
-    }
 
 
 @contextlib.contextmanager
@@ -117,6 +144,21 @@ def _certvalidator(sent: _Sent) -> Iterator[Callable[[], object]]:
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         yield lambda: loop.run_until_complete(_validated(leaf, intermediates, root))
+
+
+@contextlib.contextmanager
+def _certvalidator_anew(sent: _Sent) -> Iterator[Callable[[], object]]:
+    """The same with the certificates of the chain decoded each time, which asn1crypto does at the first use."""
+    root = _asn1(sent.root)
+    encoded = [certificate.public_bytes(Encoding.DER) for certificate in (sent.leaf, *sent.intermediates)]
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+
+        def validate() -> object:
+            leaf, *intermediates = map(Asn1Certificate.load, encoded)
+            return loop.run_until_complete(_validated(leaf, intermediates, root))
+
+        yield validate
 
 
 async def _validated(leaf: Asn1Certificate, intermediates: Sequence[Asn1Certificate], root: Asn1Certificate) -> object:
