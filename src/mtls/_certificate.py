@@ -41,6 +41,9 @@ ComparableName = tuple[frozenset[tuple[str, bytes]], ...]
 EKU_OIDS = {Role.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH, Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH}
 """The extended key usage that each role needs (RFC 5280, 4.2.1.12)."""
 
+_SERVER_GATED = (x509.ObjectIdentifier("1.3.6.1.4.1.311.10.3.3"), x509.ObjectIdentifier("2.16.840.1.113730.4.1"))
+"""Server-gated cryptography of Microsoft and Netscape."""
+
 _EKU_NAMES = {
     ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
     ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
@@ -161,6 +164,11 @@ def eku_names(usages: x509.ExtendedKeyUsage) -> str:
     names = [_EKU_NAMES.get(oid, printable(oid.dotted_string)) for oid in islice(usages, _SHOWN_USAGES)]
     more = f" and {len(usages) - _SHOWN_USAGES} more" if len(usages) > _SHOWN_USAGES else ""
     return ", ".join(names) + more
+
+
+def allows(usages: x509.ExtendedKeyUsage, role: Role) -> bool:
+    """Whether OpenSSL takes the usages for those of a role: the old names of serverAuth count as well."""
+    return EKU_OIDS[role] in usages or (role is Role.SERVER and any(oid in _SERVER_GATED for oid in usages))
 
 
 def is_ca(certificate: x509.Certificate) -> bool:

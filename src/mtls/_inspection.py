@@ -116,21 +116,40 @@ def _our_chain(
 
 
 def _our_anchors(settings: Settings, truststore: Truststore, found: Sequence[Finding]) -> Iterator[Finding]:
-    """Each anchor as the issuer of a peer; the dates are for the pure checks, which know the time that is meant."""
+    """Each anchor as the issuer of a peer, and as the peer's own certificate; the dates are for the pure checks, which
+    know the time that is meant.
+    """
     if not 0 < len(truststore) <= _MOST_ANCHORS:
         return
-    cas = [anchor for anchor in truststore if truststore.kind_of(anchor) is not AnchorKind.LEAF]
-    refused = []
-    for anchor in cas:
-        verdict = judge_anchor(settings, anchor)
+    refused = [
+        (anchor, verdict)
+        for anchor in truststore
+        if (verdict := _refused_as_anchor(settings, anchor, truststore.kind_of(anchor))) is not None
+    ]
+    hopeless = len(refused) == len(truststore)
+    for anchor, verdict in refused:
         about = [finding for finding in found if finding.certificate == anchor]
-        if verdict is not None and not verdict.accepted and verdict.code not in _EXPIRED:
-            refused.append((anchor, verdict, _is_told(verdict, about, Severity.WARNING)))
-    severity = Severity.ERROR if len(refused) == len(truststore) else Severity.WARNING
-    for anchor, verdict, told in refused:
-        if not told:
-            text = f"OpenSSL takes {label(anchor)} for no trust anchor"
-            yield replace(_own_word(verdict, settings, text, anchor), severity=severity)
+        if _is_told(verdict, about, Severity.WARNING):
+            continue
+        text = f"OpenSSL takes {label(anchor)} for no trust anchor"
+        certain = hopeless and not _is_good_as_peer(settings, anchor)
+        severity = Severity.ERROR if certain else Severity.WARNING
+        yield replace(_own_word(verdict, settings, text, anchor), severity=severity)
+
+
+def _refused_as_anchor(settings: Settings, anchor: x509.Certificate, kind: AnchorKind) -> Verdict | None:
+    """What OpenSSL has against an anchor of this kind; ``None`` for nothing, or where it cannot be asked."""
+    if kind is AnchorKind.LEAF and _is_good_as_peer(settings, anchor):
+        return None
+    verdict = judge_anchor(settings, anchor)
+    return None if verdict is None or verdict.accepted or verdict.code in _EXPIRED else verdict
+
+
+def _is_good_as_peer(settings: Settings, anchor: x509.Certificate) -> bool:
+    """Whether a peer gets in whose own certificate it is; dates are set aside."""
+    alone = Truststore.from_certificates([anchor])
+    pinning = replace(settings, truststore=alone, revocation=Revocation.OFF)
+    return Judge(pinning, dates=False).judge([der(anchor)]).accepted
 
 
 def _is_told(verdict: Verdict, found: Sequence[Finding], least: Severity = Severity.ERROR) -> bool:

@@ -7,10 +7,12 @@ accepted because no check found a fault.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mtls import _certificate
 from mtls._checks.chain import JudgedChain, errors, explain_chain, remarks_on
+from mtls._checks.coherence import check_policy
 from mtls._checks.crl_form import is_delta
 from mtls._checks.revocation import check_revocation
 from mtls._checks.usage import unusable_in_tls12, unusable_key
@@ -21,7 +23,7 @@ from mtls._handshake.generation import Settings
 from mtls._handshake.hostnames import asked_name
 from mtls._handshake.peer import PeerIdentity, unreadable
 from mtls._handshake.tables import VERIFY_CODES, fits_code
-from mtls._handshake.verdict import Judge, Verdict
+from mtls._handshake.verdict import TOO_LONG, Judge, Verdict
 from mtls._handshake.verdict_at import judge_at
 from mtls._handshake.verified_paths import cut_at_anchor
 from mtls._model import AnchorKind, ChainRules, EKUPolicy, FailureReason, Finding, Omitted, Revocation, Role, Severity
@@ -78,10 +80,6 @@ def verify(  # noqa: PLR0913 - the options of the contract, keyword-only
     return Verifier(settings).verify(chain, hostname, at)
 
 
-_MOST_BYTES = 102_400
-"""OpenSSL takes no longer Certificate message (``SSL_CTX_set_max_cert_list``)."""
-
-
 class Verifier:
     """Verifies the chains of the peers of one set of settings; the OpenSSL context behind it is made once."""
 
@@ -92,6 +90,10 @@ class Verifier:
         if not len(settings.truststore):
             text = "the truststore holds no trust anchor, so no chain can be accepted: put the CA of the peers into it"
             raise UsageError(text)
+        for problem in check_policy(settings.policy, settings.role, None):
+            if problem.severity is Severity.ERROR:
+                text = f"{problem.message}: {problem.remedy}"
+                raise UsageError(text)
         self._settings = settings
         self._truststore = settings.truststore
         self._lock = threading.Lock()
@@ -180,6 +182,8 @@ class Verifier:
             return [self._not_judged(verdict, sent, role), *findings]
         if any(fits_code(finding.failure, verdict.code) for finding in errors(findings)):
             return findings
+        malformed = [finding for finding in findings if finding.failure is FailureReason.MALFORMED]
+        findings = [each for each in findings if each not in malformed]
         own = Finding(
             failure=VERIFY_CODES.get(verdict.code, FailureReason.CERTIFICATE_REJECTED),
             severity=Severity.ERROR,
@@ -187,11 +191,10 @@ class Verifier:
             message=f"OpenSSL refuses the chain: {verdict.message} (verify code {verdict.code})",
             remedy="have the certificate that this speaks of issued anew by a CA that follows RFC 5280",
         )
-        return [own, *findings]
+        return [*(replace(each, severity=Severity.ERROR) for each in malformed), own, *findings]
 
     def _not_judged(self, verdict: Verdict, sent: tuple[bytes, ...], role: Role) -> Finding:
-        small = sum(map(len, sent)) <= _MOST_BYTES  # else OpenSSL does not read that far
-        alone = [not self._now().judge([entry]).judged for entry in sent] if small else []
+        alone = [verdict.message != TOO_LONG and not self._now().judge([entry]).judged for entry in sent]
         if any(alone):
             position: int | None = alone.index(True)
             text = f"OpenSSL cannot decode the certificate at place {position} of the chain"

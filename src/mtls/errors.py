@@ -113,7 +113,7 @@ class ChainError(MTLSError):
     """A chain that does not verify.
 
     ``findings`` holds every fault, the most telling first; ``failure``, ``certificate`` and ``position`` (0 is the
-    leaf) are those of the first one; ``verify_code`` is OpenSSL's ``X509_V_ERR_*`` number, 0 where it was not asked.
+    leaf) are those of the first one; ``verify_code`` is OpenSSL's ``X509_V_ERR_*`` number, 0 where it had none.
     """
 
     def __init__(self, findings: Sequence[Finding], *, verify_code: int = 0) -> None:

@@ -391,6 +391,12 @@ _ENDED = {"this_update": NOW - 9 * DAY, "next_update": NOW - DAY}
 _TO_COME = {"this_update": NOW + DAY, "next_update": NOW + 9 * DAY}
 
 TRUST_REFUSED = [
+    Trust("a self-signed CA without basicConstraints", _root(basic_constraints=None), F.NOT_A_CA),
+    Trust(
+        "a self-signed CA without basicConstraints, with names",
+        _root(basic_constraints=None, names=["localhost"]),
+        F.NOT_A_CA,
+    ),
     Trust("an expired root", _root(not_after=NOW - DAY), F.EXPIRED),
     Trust("a root of tomorrow", _root(not_before=NOW + DAY), F.NOT_YET_VALID),
     Trust("a root with another EKU", _root(eku=[ExtendedKeyUsageOID.CODE_SIGNING]), F.WRONG_EKU),
@@ -472,12 +478,6 @@ TRUST_DIFFERS = [
         _lists(lambda r, low: [r.certificate, low.certificate], lambda r, low: [r.crl(), low.crl()], below=True),
         heard=F.CRL_MISSING,
         reason="a warning: peers of the root itself come in, those of the intermediate do not",
-    ),
-    Trust(
-        "a self-signed CA without basicConstraints",
-        _root(basic_constraints=None),
-        heard=F.NOT_A_CA,
-        reason="a warning (LEAF_AS_ANCHOR): it may be meant as a single pinned certificate, and works as one",
     ),
 ]
 

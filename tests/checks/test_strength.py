@@ -76,7 +76,6 @@ def test_an_rsa_key_is_worth_what_openssl_says() -> None:
     assert {bits: rsa_security_bits(bits) for bits in worth} == worth
 
 
-
 @pytest.mark.parametrize(
     ("key", "highest"),
     [

@@ -613,3 +613,35 @@ def test_threads_may_share_a_profile() -> None:
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
     assert not wrong
+
+
+# --- what only a whole handshake shows ---
+
+
+@pytest.mark.parametrize("level", [-1, 6, 9])
+def test_a_security_level_that_there_is_not_is_refused_by_name(level: int) -> None:
+    policy = mtls.TLSPolicy(name="odd", security_level=level)
+    for at in (None, datetime.now(UTC)):
+        with pytest.raises(mtls.UsageError, match=f"security_level {level} of odd does not exist"):
+            mtls.verify(SENT, TRUST, role=Role.SERVER, policy=policy, at=at)
+
+
+def test_a_chain_that_only_the_message_of_tls_1_2_can_hold_is_refused_where_tls_1_3_is_spoken() -> None:
+    """OpenSSL takes 102,400 bytes, and TLS 1.3 needs two more for each certificate."""
+    whole = [certificate.public_bytes(Encoding.DER) for certificate in SENT]
+    free = 102_400 - 3 - sum(3 + len(entry) for entry in whole)
+    filler = CertificateAuthority("filler").certificate.public_bytes(Encoding.DER)
+    count = free // (3 + len(filler)) - 1
+    padded = [*whole, *[filler] * count]
+    rest = free - count * (3 + len(filler)) - 3
+    extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"")
+    empty = CertificateAuthority("last", extensions=[x509.Extension(extension.oid, False, extension)])
+    size = rest - len(empty.certificate.public_bytes(Encoding.DER)) - 20
+    extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), bytes(max(size, 0)))
+    last = CertificateAuthority("last", extensions=[x509.Extension(extension.oid, False, extension)])
+    padded.append(last.certificate.public_bytes(Encoding.DER))
+    assert sum(3 + len(entry) for entry in padded) + 3 <= 102_400 < sum(5 + len(entry) for entry in padded) + 4
+    tls12 = mtls.TLSPolicy(name="old", maximum_version=mtls.TLSVersion.TLSv1_2)
+    assert mtls.verify(padded, TRUST, role=Role.SERVER, policy=tls12).path
+    with pytest.raises(mtls.ChainError, match="EXCESSIVE_MESSAGE_SIZE"):
+        mtls.verify(padded, TRUST, role=Role.SERVER)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cryptography import x509
 
 from mtls._certificate import (
-    EKU_OIDS,
+    allows,
     eku_names,
     extension,
     extensions_by_kind,
@@ -73,7 +73,7 @@ def unknown_critical(certificate: x509.Certificate) -> Iterator[Fault]:
 def wrong_eku(certificate: x509.Certificate, role: Role) -> Iterator[Fault]:
     """An extended key usage that is there and does not name the role; OpenSSL asks it of every CA in a path, too."""
     present = extension(certificate, x509.ExtendedKeyUsage)
-    if present is not None and EKU_OIDS[role] not in present:
+    if present is not None and not allows(present, role):
         uses = eku_names(present)
         text = f"allows {uses} only; a {role.value} needs {role.eku} (RFC 5280, 4.2.1.12)"
         yield Fault(FailureReason.WRONG_EKU, text, role.eku, uses)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _NAMES, _CONSTRAINTS = bytes.fromhex("551d11"), bytes.fromhex("551d1e")
 _VERSION, _EXTENSIONS = 0xA0, 0xA3
-_PERMITTED, _EXCLUDED, _MINIMUM, _MAXIMUM = 0xA0, 0xA1, 0x80, 0x81
+_PERMITTED, _EXCLUDED, _MAXIMUM = 0xA0, 0xA1, 0x81
 _CLASS, _CONTEXT, _NUMBER = 0xC0, 0x80, 0x1F
 _ISSUER, _SUBJECT = 2, 4
 """Where they stand in a TBSCertificate behind its version (RFC 5280, 4.1)."""

@@ -10,6 +10,12 @@ from mtls._certificate import label
 from mtls._model import FailureReason, Finding, HandshakeStep, Severity
 from mtls._policy import TLSPolicy, rsa_security_bits, signature_security_bits
 
+_USUAL = "a stronger key and SHA-256 or better (RSA 2048, EC P-256)"
+_STRONG_ENOUGH = {
+    3: "a stronger key and SHA-256 or better (RSA 3072, EC P-256)",
+    4: "a stronger key and SHA-384 or better (RSA 7680, EC P-384)",
+    5: "a stronger key and SHA-512 (RSA 15360, EC P-521)",
+}
 _ED25519_BITS = 128
 _ED448_BITS = 224
 
@@ -42,7 +48,7 @@ def check_strength(
             severity=Severity.ERROR,
             step=step,
             message=f"{text}, worth {bits} bits; {policy.name} asks for {needed}",
-            remedy="have the certificate issued anew, with a stronger key and SHA-256 or better (RSA 2048, EC P-256)",
+            remedy=f"have the certificate issued anew, with {_STRONG_ENOUGH.get(policy.security_level, _USUAL)}",
             certificate=certificate,
             position=position,
             required=f"{needed} bits",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from mtls._certificate import EKU_OIDS, extension, has_readable_extensions, is_self_issued, label
+from mtls._certificate import allows, extension, has_readable_extensions, is_self_issued, label
 from mtls._checks.form import wrong_eku
 from mtls._checks.strength import key_strength, public_key
 from mtls._model import ChainRules, EKUPolicy, FailureReason, Finding, Role, Severity, TLSVersion
@@ -114,7 +114,7 @@ def unusable_in_tls12(leaf: x509.Certificate, role: Role, policy: TLSPolicy) -> 
 def _extended_key_usage(place: _Place, role: Role, policy: EKUPolicy) -> Iterator[Finding]:
     certificate, position = place.certificate, place.position
     present = extension(certificate, x509.ExtendedKeyUsage)
-    fits = present is not None and EKU_OIDS[role] in present
+    fits = present is not None and allows(present, role)
     public_client = fits and position == 0 and role is Role.CLIENT and _is_public(certificate)
     if (fits and not public_client) or (present is None and position):
         return
@@ -185,22 +185,22 @@ def _leaf_key_usage(leaf: x509.Certificate, role: Role) -> Iterator[Finding]:
 def _issues_certificates(place: _Place, role: Role, rules: ChainRules) -> Iterator[Finding]:
     certificate, position = place.certificate, place.position
     usage = extension(certificate, x509.KeyUsage)
+    faults = []
     if not _counts_as_ca(certificate, usage, rules if place.is_top else ChainRules.STRICT):
-        failure, text, needed = FailureReason.NOT_A_CA, "is no CA (basicConstraints)", "CA:TRUE"
-    elif usage is not None and not usage.key_cert_sign:
-        failure, text, needed = FailureReason.WRONG_KEY_USAGE, "may not sign certificates (keyUsage)", "keyCertSign"
-    else:
-        return
-    yield Finding(
-        failure=failure,
-        severity=Severity.ERROR,
-        step=role.verified_at,
-        message=f"{place.who} {text}, so no peer accepts what it issued",
-        remedy="have the leaf issued by a proper CA",
-        certificate=certificate,
-        position=position,
-        required=needed,
-    )
+        faults.append((FailureReason.NOT_A_CA, "is no CA (basicConstraints)", "CA:TRUE"))
+    if usage is not None and not usage.key_cert_sign:
+        faults.append((FailureReason.WRONG_KEY_USAGE, "may not sign certificates (keyUsage)", "keyCertSign"))
+    for failure, text, needed in faults:
+        yield Finding(
+            failure=failure,
+            severity=Severity.ERROR,
+            step=role.verified_at,
+            message=f"{place.who} {text}, so no peer accepts what it issued",
+            remedy="have the leaf issued by a proper CA",
+            certificate=certificate,
+            position=position,
+            required=needed,
+        )
 
 
 def _counts_as_ca(certificate: x509.Certificate, usage: x509.KeyUsage | None, rules: ChainRules) -> bool:

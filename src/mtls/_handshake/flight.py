@@ -55,9 +55,14 @@ def certificate_of_client(chain: Sequence[bytes]) -> bytes:
     return _records(_certificates(chain))
 
 
-def fits_one_message(chain: Sequence[bytes]) -> bool:
+def fits(chain: Sequence[bytes]) -> bool:
     """Whether the lengths of a Certificate message can say how long this chain is."""
     return sum(3 + len(entry) for entry in chain) < 1 << 24
+
+
+def size_in_tls13(chain: Sequence[bytes]) -> int:
+    """The length of the Certificate message of TLS 1.3, where each entry has extensions (RFC 8446, 4.4.2), in bytes."""
+    return 1 + 3 + sum(3 + len(entry) + 2 for entry in chain)
 
 
 def _certificates(chain: Sequence[bytes]) -> bytes:

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 NO_CHECK_TIME = 0x200000
 """``X509_V_FLAG_NO_CHECK_TIME``, for which ``ssl`` has no name: no date of a certificate or a CRL counts."""
 
+MOST_BYTES = 102_400
+"""OpenSSL takes no longer Certificate message (``SSL_CTX_set_max_cert_list``); that of TLS 1.3 is the longer one."""
+TOO_LONG = "EXCESSIVE_MESSAGE_SIZE"
+"""OpenSSL's reason for a longer one."""
 _RSA_ENCRYPTION = bytes.fromhex("06092a864886f70d010101")
 """How a SubjectPublicKeyInfo with an RSA key begins: the suite to try first."""
 _OTHER_KIND = "WRONG_CERTIFICATE_TYPE"
@@ -70,6 +74,7 @@ class Judge:
     def __init__(self, settings: Settings, *, dates: bool = True) -> None:
         level = settings.policy.security_level
         self._as_server = settings.role is Role.SERVER
+        self._tls13 = settings.policy.maximum_version >= TLSVersion.TLSv1_3
         judging = replace(
             settings,
             keystore=_dummy_identity(strong=level >= STRONG) if self._as_server else None,
@@ -80,15 +85,15 @@ class Judge:
         try:
             self._context: Any = build(judging, ())
         except ssl.SSLError as refusal:
-            text = f"this OpenSSL takes the truststore, its CRLs or TLS 1.2 for a verdict not ({refusal.reason})"
+            text = f"this OpenSSL takes the truststore, its CRLs or TLS 1.2 for a verdict not ({_reason(refusal)})"
             raise VerdictUnavailableError(text) from refusal
         if not dates:
             self._context.verify_flags |= NO_CHECK_TIME
 
     def judge(self, chain: Sequence[bytes], hostname: str | None = None) -> Verdict:
         """The verdict on ``chain`` (DER, in the order of the message); ``hostname`` as ``ssl`` encodes it."""
-        if not chain or not flight.fits_one_message(chain):
-            return Verdict(0, "no Certificate message can hold it", (), judged=False)
+        if not chain or (self._tls13 and flight.size_in_tls13(chain) > MOST_BYTES) or not flight.fits(chain):
+            return Verdict(0, TOO_LONG, (), judged=False)
         if self._as_server:
             return self._judge(flight.client_hello(), flight.certificate_of_client(chain), None)
         suites = (flight.RSA, flight.ECDSA) if _RSA_ENCRYPTION in chain[0] else (flight.ECDSA, flight.RSA)
@@ -107,7 +112,7 @@ class Judge:
         except ssl.SSLWantReadError:
             incoming.write(certificates)
         except ssl.SSLError as refusal:
-            text = f"this OpenSSL does not speak the TLS 1.2 that a verdict needs ({refusal.reason})"
+            text = f"this OpenSSL does not speak the TLS 1.2 that a verdict needs ({_reason(refusal)})"
             raise VerdictUnavailableError(text) from refusal
         try:
             tls.do_handshake()
@@ -116,9 +121,14 @@ class Judge:
         except ssl.SSLCertVerificationError as refusal:
             return Verdict(refusal.verify_code, refusal.verify_message, _path(tls))
         except ssl.SSLError as refusal:
-            return Verdict(0, refusal.reason or "no reason given", _path(tls), judged=False)
+            return Verdict(0, _reason(refusal), _path(tls), judged=False)
         text = "OpenSSL ended a handshake of which it has seen no more than the beginning"
         raise VerdictUnavailableError(text)
+
+
+def _reason(refusal: ssl.SSLError) -> str:
+    """OpenSSL's name for what went wrong; an error that Python itself makes has none."""
+    return getattr(refusal, "reason", None) or "no reason given"
 
 
 def _path(tls: Any) -> tuple[bytes, ...]:
