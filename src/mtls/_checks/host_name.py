@@ -11,14 +11,14 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from mtls._certificate import label, printable
+from cryptography import x509
+
+from mtls._certificate import extension, label, printable
 from mtls._checks.general_names import Kind, listed, names_of
 from mtls._model import FailureReason, Finding, HandshakeStep, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from cryptography import x509
 
 _ASKED_FOR = re.compile(r"[a-z0-9-]+")
 _BELOW_A_STAR = re.compile(r"(?:\.(?!-)[a-z0-9-]+(?<!-)){2,}")
@@ -34,9 +34,11 @@ def check_host_name(leaf: x509.Certificate, hostname: str, *, step: HandshakeSte
 
     ``presented`` lists ten of the names that are there, the most similar first.
     """
+    address = _address(hostname)
+    if address is None and any(certificate_covers(each, hostname) for each in _read(leaf)):
+        return
     names = names_of(leaf)
     hosts = [each.value.decode("latin-1") for each in names.alternative if each.kind is Kind.DNS]
-    address = _address(hostname)
     if address is None:
         covered = any(certificate_covers(host, hostname) for host in hosts)
         kind, wanted = "name", Kind.DNS.rfc
@@ -68,6 +70,12 @@ def check_host_name(leaf: x509.Certificate, hostname: str, *, step: HandshakeSte
         required=asked,
         presented=presented,
     )
+
+
+def _read(leaf: x509.Certificate) -> list[str]:
+    """The DNS names as ``cryptography`` reads them: soon told where nothing is wrong, and none where it cannot."""
+    names = extension(leaf, x509.SubjectAlternativeName)
+    return [] if names is None else names.get_values_for_type(x509.DNSName)
 
 
 def certificate_covers(name: str, host: str) -> bool:

@@ -12,14 +12,14 @@ import itertools
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from mtls._certificate import label
+from cryptography import x509
+
+from mtls._certificate import extension, has_readable_extensions, label
 from mtls._checks.general_names import GeneralName, Kind, Names, Subtree, listed, names_of, parts
 from mtls._model import FailureReason, Finding, HandshakeStep, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from cryptography import x509
 
 _MOST_COMPARISONS = 10_000
 _MOST_FINDINGS = 10
@@ -40,6 +40,8 @@ def check_name_constraints(path: Sequence[x509.Certificate], *, step: HandshakeS
     most ten findings for a certificate, and none after 10,000 comparisons: OpenSSL goes on, so it may refuse a path
     for which nothing was found.
     """
+    if not any(map(_may_constrain, path[1:])):
+        return
     names = [names_of(certificate) for certificate in path]
     comparisons = _MOST_COMPARISONS
     for position in reversed(range(len(path))):
@@ -60,6 +62,11 @@ def check_name_constraints(path: Sequence[x509.Certificate], *, step: HandshakeS
                 told.add(name)
                 called = "subject" if name == names[position].subject else name.kind.rfc
                 yield _finding(path[position], position, f"the {called} {name.text}", fault, step)
+
+
+def _may_constrain(certificate: x509.Certificate) -> bool:
+    """Whether to look closer; what ``cryptography`` cannot read OpenSSL may well."""
+    return not has_readable_extensions(certificate) or extension(certificate, x509.NameConstraints) is not None
 
 
 class _Fault(NamedTuple):
