@@ -13,6 +13,8 @@ connection -> ``PeerIdentity`` or ``HandshakeError``. The map of the package:
     what happens on the wire: the sealed context, the hooks, the diagnosis
 ``_profile``, ``_rehearsal``
     a role with its rules; a whole handshake in memory
+``_verification``, ``_inspection``
+    OpenSSL's verdict with what explains it: on the chain of a peer, on our own side
 ``authority``, ``cli``
     certificates for development and tests; ``python -m mtls``
 

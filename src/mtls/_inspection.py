@@ -51,6 +51,7 @@ def report_on(
     if not findings and not _knows_ciphers(settings.policy.cipher_string):
         findings.append(unknown_ciphers(settings.policy))
     ask = ask and not findings
+    left_out: list[str] = []
     if settings.keystore is not None:
         own = check_keystore(
             settings.keystore,
@@ -62,7 +63,8 @@ def report_on(
             now=now,
         )
         findings += own
-        findings += _our_chain(settings, settings.keystore, own, at) if ask else ()
+        if ask:
+            findings += _our_chain(settings, settings.keystore, own, at, left_out)
     if settings.truststore is not None:
         theirs = check_truststore(
             settings.truststore,
@@ -74,21 +76,25 @@ def report_on(
             now=now,
         )
         findings += theirs
-        findings += _our_anchors(settings, settings.truststore, theirs) if ask else ()
+        if ask:
+            findings += _our_anchors(settings, settings.truststore, theirs, left_out)
     findings.sort(key=lambda found: (found.severity is not Severity.ERROR, found.step, found.position or 0))
     return Report(
         settings.role,
         settings.keystore is not None and settings.truststore is not None,
         tuple(findings),
-        not_checked=tuple(_not_checked(settings)),
+        not_checked=(*_not_checked(settings), *left_out),
         checked=tuple(_checked(settings, now)),
     )
 
 
 def _our_chain(
-    settings: Settings, keystore: Keystore, found: Sequence[Finding], at: datetime | None
+    settings: Settings, keystore: Keystore, found: Sequence[Finding], at: datetime | None, left_out: list[str]
 ) -> Iterator[Finding]:
-    """Our chain as a peer will see it that trusts its top and reads it without strictness, as most do."""
+    """Our chain as a peer will see it that trusts its top and reads it without strictness, as most do.
+
+    Why OpenSSL could not be asked is added to ``left_out``.
+    """
     top = keystore.root or (keystore.chain[-1] if keystore.chain else keystore.certificate)
     anchors = () if settings.truststore is None else settings.truststore.anchors
     above = [anchor for anchor in anchors if may_have_issued(anchor, top)]
@@ -103,7 +109,8 @@ def _our_chain(
     chain = [der(certificate) for certificate in (keystore.certificate, *keystore.chain)]
     try:
         verdict = Judge(peer).judge(chain) if at is None else judge_at(peer, chain, None, at)
-    except VerdictUnavailableError:
+    except VerdictUnavailableError as fault:
+        left_out.append(f"OpenSSL's verdict on our own chain: {fault}")
         return
     if verdict.accepted or _is_told(verdict, found):
         return
@@ -115,11 +122,14 @@ def _our_chain(
     yield replace(finding, certificate=keystore.certificate)
 
 
-def _our_anchors(settings: Settings, truststore: Truststore, found: Sequence[Finding]) -> Iterator[Finding]:
+def _our_anchors(
+    settings: Settings, truststore: Truststore, found: Sequence[Finding], left_out: list[str]
+) -> Iterator[Finding]:
     """Each anchor as the issuer of a peer, and as the peer's own certificate; the dates are for the pure checks, which
-    know the time that is meant.
+    know the time that is meant. That there are too many to ask OpenSSL about is added to ``left_out``.
     """
-    if not 0 < len(truststore) <= _MOST_ANCHORS:
+    if len(truststore) > _MOST_ANCHORS:
+        left_out.append(f"OpenSSL's verdict on each anchor: there are {len(truststore)}, more than {_MOST_ANCHORS}")
         return
     refused = [
         (anchor, verdict)
@@ -132,16 +142,19 @@ def _our_anchors(settings: Settings, truststore: Truststore, found: Sequence[Fin
         if _is_told(verdict, about, Severity.WARNING):
             continue
         text = f"OpenSSL takes {label(anchor)} for no trust anchor"
-        certain = hopeless and not _is_good_as_peer(settings, anchor)
+        certain = hopeless and (not verdict.judged or not _is_good_as_peer(settings, anchor))
         severity = Severity.ERROR if certain else Severity.WARNING
         yield replace(_own_word(verdict, settings, text, anchor), severity=severity)
 
 
 def _refused_as_anchor(settings: Settings, anchor: x509.Certificate, kind: AnchorKind) -> Verdict | None:
-    """What OpenSSL has against an anchor of this kind; ``None`` for nothing, or where it cannot be asked."""
-    if kind is AnchorKind.LEAF and _is_good_as_peer(settings, anchor):
-        return None
-    verdict = judge_anchor(settings, anchor)
+    """What OpenSSL has against an anchor of this kind; ``None`` for nothing, or for a key that signs nothing here."""
+    try:
+        if kind is AnchorKind.LEAF and _is_good_as_peer(settings, anchor):
+            return None
+        verdict = judge_anchor(settings, anchor)
+    except VerdictUnavailableError as fault:  # OpenSSL does not even load it
+        return Verdict(0, str(fault), (), judged=False)
     return None if verdict is None or verdict.accepted or verdict.code in _EXPIRED else verdict
 
 

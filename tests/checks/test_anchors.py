@@ -304,3 +304,11 @@ def test_a_client_may_trust_public_cas(public: x509.Certificate) -> None:
 
 def test_a_server_with_private_cas_only_has_nobody_else_to_admit(authority: CertificateAuthority) -> None:
     assert _check(Role.SERVER, authority.certificate) == []
+
+
+def test_that_openssl_was_not_asked_about_each_of_many_anchors_is_told() -> None:
+    key = CertificateAuthority("many")
+    many = [CertificateAuthority(f"CA {number}", private_key=key._key).certificate for number in range(21)]
+    for count, told in ((20, 0), (21, 1)):
+        report = TLSProfile.client(truststore=Truststore.from_certificates(many[:count])).check()
+        assert sum("there are 21, more than 20" in rule for rule in report.not_checked) == told

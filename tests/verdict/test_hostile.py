@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 import warnings
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -687,3 +687,18 @@ def test_an_authority_that_signs_itself_by_another_is_no_anchor() -> None:
         authority(other, one, "other", "one"),
     ]
     assert not any(try_all(chain))
+
+
+def test_a_crl_may_name_its_issuer_by_a_serial_number_of_zero() -> None:
+    """``cryptography`` warns whenever such a number is read, and a warning is an error here."""
+    with warnings.catch_warnings(action="ignore"):
+        root = x509.load_der_x509_certificate(authority(ROOT_NAME, ROOT_NAME, "root", "root", serial=0))
+    begins = datetime.now(UTC) - timedelta(days=1)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(root.subject).last_update(begins)
+    builder = builder.next_update(begins + timedelta(days=9))
+    named = x509.AuthorityKeyIdentifier(key_id("root"), [x509.DirectoryName(root.issuer)], 5)
+    crl = builder.add_extension(named, critical=False).sign(key("root"), hashes.SHA256())
+    trust = mtls.Truststore.from_certificates([root], crls=[crl])
+    refusal = said([leaf()], Role.SERVER, trust, revocation=Revocation.CHAIN, chain_rules=ChainRules.LENIENT)
+    assert isinstance(refusal, mtls.ChainError)
+    assert FailureReason.CRL_MISSING in {found.failure for found in refusal.findings}

@@ -15,7 +15,7 @@ from mtls._checks.form import strict_faults, unknown_critical
 from mtls._checks.host_name import check_host_name
 from mtls._checks.name_constraints import check_name_constraints
 from mtls._checks.order import check_order
-from mtls._checks.path import Path, complete
+from mtls._checks.path import Path, complete, owner_of
 from mtls._checks.revocation import check_revocation
 from mtls._checks.signatures import check_signatures
 from mtls._checks.strength import check_strength
@@ -116,7 +116,7 @@ def _along(chain: JudgedChain, path: Path) -> Iterator[Finding]:
     yield from check_revocation(certificates, chain.crls, chain.revocation, step=step, now=chain.now, anchored=anchored)
     yield from _dates(chain, path)
     for position, certificate in enumerate(certificates):
-        owner = _owner(position, certificate, anchor)
+        owner = owner_of(position, certificate, anchor)
         trusted = anchored and position == len(certificates) - 1
         yield from check_strength(certificate, chain.policy, step=step, owner=owner, position=position, anchor=trusted)
         yield from _form(chain, certificate, position, anchor)
@@ -124,7 +124,7 @@ def _along(chain: JudgedChain, path: Path) -> Iterator[Finding]:
 
 def _dates(chain: JudgedChain, path: Path) -> Iterator[Finding]:
     for position, certificate in enumerate(path.certificates):
-        owner = _owner(position, certificate, path.anchor)
+        owner = owner_of(position, certificate, path.anchor)
         yield from check_dates(certificate, chain.now, step=chain.role.verified_at, owner=owner, position=position)
 
 
@@ -141,7 +141,7 @@ def _form(
             failure=fault.failure,
             severity=Severity.ERROR,
             step=chain.role.verified_at,
-            message=f"{_owner(position, certificate, anchor)} {label(certificate)} "
+            message=f"{owner_of(position, certificate, anchor)} {label(certificate)} "
             f"{printable(fault.text, _TEXT_LENGTH)}",
             remedy="have the CA issue it anew, as RFC 5280 asks",
             certificate=certificate,
@@ -149,12 +149,6 @@ def _form(
             required=fault.required,
             presented=printable(fault.presented, _TEXT_LENGTH),
         )
-
-
-def _owner(position: int, certificate: x509.Certificate, anchor: x509.Certificate | None) -> str:
-    if position == 0:
-        return "leaf"
-    return "trust anchor" if certificate is anchor else "intermediate"
 
 
 def _unreadable(chain: JudgedChain) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cryptography import x509
 from cryptography.x509.oid import CRLEntryExtensionOID
 
-from mtls._certificate import extension, same_name
+from mtls._certificate import extension, same_name, serial_number
 from mtls._credentials.foreign import Refused, attempt
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _is_of_key(sought: x509.AuthorityKeyIdentifier, issuer: x509.Certificate) ->
     if sought.key_identifier is not None and own is not None and sought.key_identifier != own.digest:
         return False
     serial = sought.authority_cert_serial_number
-    if serial is not None and serial != issuer.serial_number:
+    if serial is not None and serial != serial_number(issuer):
         return False
     names = [each.value for each in sought.authority_cert_issuer or () if isinstance(each, x509.DirectoryName)]
     return not names or same_name(names[0], issuer.issuer)

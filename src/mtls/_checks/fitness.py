@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
-from mtls._certificate import extension, is_ca, is_self_issued, label, name, same_name, subject_alternative_names
+from mtls._certificate import is_ca, is_self_issued, label, name, same_name, subject_alternative_names
 from mtls._checks.dates import check_dates
 from mtls._checks.form import strict_faults, unknown_critical
+from mtls._checks.path import Issuers
 from mtls._checks.strength import check_strength
 from mtls._checks.usage import check_usage
 from mtls._model import AnchorKind, ChainRules, EKUPolicy, FailureReason, Finding, Role, Severity
@@ -16,6 +15,8 @@ from mtls._model import AnchorKind, ChainRules, EKUPolicy, FailureReason, Findin
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+
+    from cryptography import x509
 
     from mtls._credentials.keystore import Keystore
     from mtls._credentials.truststore import Truststore
@@ -107,7 +108,7 @@ def _completeness(keystore: Keystore, truststore: Truststore | None, role: Role)
     if keystore.root is not None or is_self_issued(top):
         return
     anchors = () if truststore is None else truststore.anchors
-    issuers = [anchor for anchor in anchors if anchor.subject == top.issuer and _issued(anchor, top)]
+    issuers = Issuers(anchors).of(top)
     if any(truststore is not None and truststore.kind_of(issuer) is AnchorKind.ROOT for issuer in issuers):
         return
     gap = any(is_ca(certificate) for certificate in keystore.unrelated)
@@ -129,12 +130,6 @@ def _completeness(keystore: Keystore, truststore: Truststore | None, role: Role)
         position=len(keystore.chain),
         required=name(top.issuer),
     )
-
-
-def _issued(issuer: x509.Certificate, subject: x509.Certificate) -> bool:
-    own = extension(issuer, x509.SubjectKeyIdentifier)
-    wanted = extension(subject, x509.AuthorityKeyIdentifier)
-    return own is None or wanted is None or wanted.key_identifier in {None, own.digest}
 
 
 def _tidiness(keystore: Keystore, role: Role) -> Iterator[Finding]:

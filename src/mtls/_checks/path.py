@@ -139,6 +139,13 @@ def looks_self_signed(certificate: x509.Certificate) -> bool:
     return may_have_issued(certificate, certificate)
 
 
+def owner_of(position: int, certificate: x509.Certificate, anchor: x509.Certificate | None) -> str:
+    """What a certificate at this place of a path is called."""
+    if position == 0:
+        return "leaf"
+    return "trust anchor" if certificate == anchor else "intermediate"
+
+
 def valid_at(certificate: x509.Certificate, now: datetime) -> bool:
     """Whether OpenSSL takes it for valid: from its first second to the one before its last."""
     return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc

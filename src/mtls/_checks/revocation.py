@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cryptography import x509
 
-from mtls._certificate import distance, extension, is_ca, is_self_issued, label, name, printable, same_name, when
+from mtls._certificate import (
+    distance,
+    extension,
+    is_ca,
+    is_self_issued,
+    label,
+    name,
+    printable,
+    same_name,
+    serial_number,
+    when,
+)
 from mtls._checks.crl_choice import in_date, needing_a_crl
 from mtls._checks.crl_form import (
     crl_extension,
@@ -255,7 +266,7 @@ def _revoked(certificate: x509.Certificate, crl: x509.CertificateRevocationList,
         text=f"{label(certificate)} was revoked by {name(crl.issuer)} on {when(at)}{ago} ({why})",
         remedy="do not rely on it: its owner must get a new certificate with a new key",
         required=f"a certificate that the CRL of {name(crl.issuer)} does not list",
-        presented=printable(f"serial number {certificate.serial_number:x}, revoked on {when(at)}"),
+        presented=printable(f"serial number {serial_number(certificate) or 0:x}, revoked on {when(at)}"),
         crls=(crl,),
     )
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from mtls._certificate import allows, extension, has_readable_extensions, is_self_issued, label
 from mtls._checks.form import wrong_eku
+from mtls._checks.path import owner_of
 from mtls._checks.strength import key_strength, public_key
 from mtls._model import ChainRules, EKUPolicy, FailureReason, Finding, Role, Severity, TLSVersion
 
@@ -94,8 +95,7 @@ class _Place(NamedTuple):
     @property
     def who(self) -> str:
         """How a message begins; only those who have something to say ask for it."""
-        owner = "leaf" if self.position == 0 else "trust anchor" if self.certificate == self.anchor else "intermediate"
-        return f"{owner} {label(self.certificate)}"
+        return f"{owner_of(self.position, self.certificate, self.anchor)} {label(self.certificate)}"
 
 
 def unusable_in_tls12(leaf: x509.Certificate, role: Role, policy: TLSPolicy) -> Iterator[Finding]:

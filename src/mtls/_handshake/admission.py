@@ -74,7 +74,7 @@ def _resumed_out_of_date(peer: PeerIdentity, now: datetime) -> tuple[FailureReas
     if not peer.resumed:
         return None
     for certificate in peer.chain:
-        if now > certificate.not_valid_after_utc:
+        if now >= certificate.not_valid_after_utc:
             ended = _certificate.when(certificate.not_valid_after_utc)
             whose = "it" if certificate is peer.chain[0] else f"{_certificate.label(certificate)} in its chain"
             return FailureReason.EXPIRED, f"{whose} ended on {ended}, after the session that was resumed had begun"
@@ -89,7 +89,7 @@ def _resumed_without_revocation(
         return None
     for certificate in peer.chain if flags & _CRL_CHECK_CHAIN else peer.chain[:1]:
         lists = [crl for crl in settings.truststore.crls if may_hold(crl, certificate)]
-        if lists and all(crl.next_update_utc is not None and crl.next_update_utc < now for crl in lists):
+        if lists and all(crl.next_update_utc is not None and crl.next_update_utc <= now for crl in lists):
             issuer = _certificate.name(certificate.issuer)
             text = f"every CRL of {issuer} has ended since the session that was resumed had begun"
             return FailureReason.CRL_EXPIRED, text

@@ -36,7 +36,7 @@ def culprit(chain: Sequence[bytes], failure: FailureReason, role: Role, now: dat
 def _shows(certificate: x509.Certificate, failure: FailureReason, role: Role, now: datetime) -> bool:
     match failure:
         case FailureReason.EXPIRED:
-            return now > certificate.not_valid_after_utc
+            return now >= certificate.not_valid_after_utc
         case FailureReason.NOT_YET_VALID:
             return now < certificate.not_valid_before_utc
         case FailureReason.WRONG_EKU:
