@@ -27,6 +27,7 @@ _SHOWN_USAGES = 10
 _UNREADABLE = (
     ValueError,
     TypeError,
+    KeyError,  # of version 45, for a name of a type that it does not know
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
