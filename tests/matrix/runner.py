@@ -1,0 +1,41 @@
+"""Runs cells side by side and judges each."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.matrix import expectation, judgement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.matrix.cells import Cell, Lab
+    from tests.matrix.expectation import Expected
+    from tests.matrix.judgement import Judgement
+
+_AT_ONCE = 8
+"""Most of a cell is waiting for the other side."""
+
+
+class Result(NamedTuple):
+    """A cell that was tried."""
+
+    cell: Cell
+    expected: Expected
+    judgement: Judgement
+
+    def __str__(self) -> str:
+        problems = "; ".join(self.judgement.problems)
+        return f"{self.cell}: said {self.judgement.answer}; {problems} ({self.expected.reason})"
+
+
+def run(lab: Lab, cells: Iterable[Cell]) -> list[Result]:
+    """Try them all; the results in order. What a peer or the harness fails with is raised."""
+
+    def attempt(cell: Cell) -> Result:
+        want = expectation.expected(cell)
+        return Result(cell, want, judgement.judge(want, lab.run(cell)))
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(attempt, cells))
