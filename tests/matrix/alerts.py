@@ -118,5 +118,5 @@ def said(cell: Cell) -> str:
 
 def _peer_refuses(cell: Cell) -> bool:
     if cell.role is mtls.Role.CLIENT:
-        return cell.fault.kind is not faults.Kind.SERVER
+        return cell.fault.kind is not faults.Kind.SERVER and cell.fault.name != base.PLAIN
     return cell.fault.kind is faults.Kind.SERVER or cell.fault.name == base.GROUP

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.matrix.cells import PEERS, Lab
+from tests.matrix.cells import PEERS
+from tests.matrix.lab import Lab
 from tests.matrix.pki import Pki
 
 if TYPE_CHECKING:

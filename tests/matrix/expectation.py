@@ -15,6 +15,8 @@ from tests.matrix import alerts, faults
 from tests.matrix.peers import base
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.matrix.cells import Cell
 
 PAGE, SERVED, QUIET = "page", "served", "quiet"
@@ -35,12 +37,14 @@ class Expected:
     general: frozenset[F] = frozenset()
     sides: frozenset[str | None] = frozenset()
     alert: str | None = None
+    any_alert: bool = False
+    """The peer may say what it likes."""
+    sure: Mapping[str, int] = field(default_factory=dict)
+    """The alerts that determine the step, where the peer may say what it likes."""
     carried: bool = False
     """Whether what was said, or our own verdict, names the cause."""
     without: str = ""
     """``PAGE``, ``SERVED`` or ``QUIET``, where no error is to be raised."""
-    errors: bool = field(default=True)
-    """Whether an error may be raised."""
 
 
 _BY_ALERT = {
@@ -69,6 +73,8 @@ _UNTRUSTED = {F.INCOMPLETE_CHAIN, F.SELF_SIGNED, F.BAD_SIGNATURE}
 
 def expected(cell: Cell) -> Expected:
     """What may be said of a cell whose peer says what ``alerts`` has of it."""
+    if cell.cut is not None:
+        return cell.cut.expected
     answer = alerts.said(cell)
     if not answer:
         return _we_refuse(cell)
@@ -89,8 +95,10 @@ def _we_refuse(cell: Cell) -> Expected:
     """Our own OpenSSL says what it refuses."""
     fault = cell.fault
     steps: set[int | None] = {fault.step}
-    if fault.kind is faults.Kind.NEGOTIATION:
-        steps = {1, 2}
+    if fault.name == base.PLAIN:
+        steps = {2 if cell.role is mtls.Role.CLIENT else 1}
+    elif fault.kind is faults.Kind.NEGOTIATION and cell.role is mtls.Role.SERVER:
+        steps = {1, 2}  # the table has both
     return Expected(
         reason="our own verdict",
         steps=frozenset(steps),

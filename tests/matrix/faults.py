@@ -33,6 +33,7 @@ class Fault:
     name: str
     kind: Kind
     step: int
+    """As a client of ours sees it; 0 where the point in time decides."""
     exact: frozenset[F]
     """What it may be called; the first thing that is true of it is enough."""
 
@@ -71,7 +72,13 @@ NEGOTIATION_FAULTS = _faults(
     (base.GROUP, F.NO_SHARED_GROUP, F.NO_SHARED_CIPHER),  # in TLS 1.2 no suite is left without a group
     (base.ALPN, F.ALPN),
     (base.SNI, F.UNRECOGNIZED_NAME),
+    (base.PLAIN, F.NOT_TLS),
 )
+
+
+def transport(name: str) -> Fault:
+    """Something that the relay does; what may be said of it comes with it."""
+    return Fault(name, Kind.TRANSPORT, 0, frozenset())
 
 
 def names(faults: Iterable[Fault]) -> list[str]:

@@ -64,14 +64,14 @@ def judge(want: Expected, outcome: Outcome) -> Judgement:
     step, cause = _step(want, found), _cause(want, found)
     problems = []
     if step is Step.MISSING:
-        problems.append(f"the step is {_steps(want)}")
+        problems.append(f"the step is {want.sure.get(found.alert or '') or _steps(want)}")
     elif step is Step.WRONG:
-        problems.append(f"the step is {_steps(want)}, not {int(found.step or 0)}")
+        problems.append(f"the step is {want.sure.get(found.alert or '') or _steps(want)}, not {int(found.step or 0)}")
     if cause is Cause.WRONG:
         problems.append(f"the failure is {'/'.join(sorted(want.exact | want.general))}, not {found.failure}")
     if want.sides and found.side not in want.sides:
         problems.append(f"the side is {'/'.join(sorted(str(side) for side in want.sides))}, not {found.side}")
-    if want.alert != found.alert:
+    if want.alert != found.alert and not want.any_alert:
         problems.append(f"the alert is {want.alert}, not {found.alert}")
     return Judgement(step, cause, tuple(problems), answer)
 
@@ -96,6 +96,9 @@ def _without(want: Expected, outcome: Outcome, answer: str) -> Judgement:
 
 def _step(want: Expected, found: mtls.HandshakeError) -> Step:
     step = None if found.step is None else int(found.step)
+    certain = want.sure.get(found.alert or "")
+    if certain is not None:
+        return Step.NAMED if step == certain else Step.MISSING if step is None else Step.WRONG
     if step in want.steps:
         return Step.OPEN if step is None else Step.NAMED
     if step in want.inferred and found.evidence == "inferred":

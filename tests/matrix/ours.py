@@ -93,6 +93,7 @@ class Reception:
     """A server of ours for one connection."""
 
     context: ssl.SSLContext
+    timeout: float = DEADLINE
 
     def receive(self, call: Callable[[int], str]) -> Outcome:
         """Have somebody call, and answer like a web server."""
@@ -111,7 +112,7 @@ class Reception:
 
     def _answer(self, connection: socket.socket) -> Outcome:
         data, shaken = b"", False
-        connection.settimeout(DEADLINE)
+        connection.settimeout(self.timeout)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             with connection, self.context.wrap_socket(connection, server_side=True) as tls:

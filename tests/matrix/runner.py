@@ -10,9 +10,10 @@ from tests.matrix import expectation, judgement
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.matrix.cells import Cell, Lab
+    from tests.matrix.cells import Cell
     from tests.matrix.expectation import Expected
     from tests.matrix.judgement import Judgement
+    from tests.matrix.lab import Lab
 
 _AT_ONCE = 8
 """Most of a cell is waiting for the other side."""

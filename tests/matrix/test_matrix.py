@@ -11,7 +11,7 @@ from tests.matrix.judgement import Cause
 
 if TYPE_CHECKING:
     from mtls import Role, TLSVersion
-    from tests.matrix.cells import Lab
+    from tests.matrix.lab import Lab
 
 EXACT_ENOUGH = 0.95
 

@@ -11,7 +11,7 @@ from tests.matrix.peers import base
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MODULES = "mpm_event authz_core reqtimeout socache_shmcb ssl"
+_MODULES = "mpm_event authz_core dir reqtimeout socache_shmcb ssl"
 _FOLDER = "/usr/lib/apache2/modules"
 _CONFIGURATION = """
 ServerName localhost
@@ -32,7 +32,7 @@ _SITE = """
 Listen 127.0.0.1:{port}
 <VirtualHost 127.0.0.1:{port}>
     ServerName {server}
-    SSLEngine on
+    SSLEngine {engine}
     SSLProtocol -all {protocols}
     SSLCertificateFile {identity.certificate}
     SSLCertificateKeyFile {identity.key}
@@ -92,6 +92,7 @@ def _site(site: base.Site, port: int) -> str:
     return _SITE.format(
         port=port,
         server="localhost",
+        engine="off" if site.odd == base.PLAIN else "on",
         protocols=" ".join(protocols[version] for version in site.versions),
         identity=site.identity,
         more="\n    ".join(more),

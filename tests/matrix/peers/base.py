@@ -32,6 +32,7 @@ _PORTS = range(20_000, 32_000)
 BOTH = (TLSVersion.TLSv1_2, TLSVersion.TLSv1_3)
 
 CIPHER, GROUP, ALPN, SNI = "no common cipher", "no common group", "no common ALPN", "SNI refused"
+PLAIN = "plain HTTP"
 ODD_CIPHER, ODD_SUITE = "ECDHE-ECDSA-AES128-SHA256", "TLS_AES_128_CCM_SHA256"
 """What no policy of ours offers: a CBC suite of TLS 1.2, and the CCM suite, which OpenSSL leaves out by default."""
 ODD_GROUP = "brainpoolP256r1"
@@ -52,7 +53,7 @@ class Site:
     versions: tuple[TLSVersion, ...] = BOTH
     odd: str = ""
     """``CIPHER``, ``GROUP``: it takes only what nobody offers. ``ALPN``: it speaks the usual protocol, and the client
-    offers an odd one. ``SNI``: it serves ``OTHER_HOST`` only.
+    offers an odd one. ``SNI``: it serves ``OTHER_HOST`` only. ``PLAIN``: it speaks no TLS.
     """
     admitted: str = ""
     """The application lets in this client alone."""

@@ -25,14 +25,13 @@ class Caddy(base.Peer):
 
     def start(self, sites: Sequence[base.Site]) -> dict[str, int]:
         ports = {site.name: base.free_port() for site in sites}
-        certificates: list[dict[str, Any]] = []
-        servers = {}
-        for site in sites:
-            tag = f"site{ports[site.name]}"
-            certificates.append(
-                {"certificate": str(site.identity.certificate), "key": str(site.identity.key), "tags": [tag]}
-            )
-            servers[tag] = _server(site, ports[site.name], tag)
+        names = {site.name: f"site{port}" for site, port in zip(sites, ports.values(), strict=True)}
+        servers = {names[site.name]: _server(site, ports[site.name], site.identity.name) for site in sites}
+        identities = {site.identity.name: site.identity for site in sites}  # it loads a certificate once
+        certificates = [
+            {"certificate": str(identity.certificate), "key": str(identity.key), "tags": [name]}
+            for name, identity in identities.items()
+        ]
         configuration = {
             "admin": {"disabled": True, "config": {"persist": False}},
             "logging": {"logs": {"default": {"level": "ERROR"}}},
@@ -68,5 +67,5 @@ def _server(site: base.Site, port: int, tag: str) -> dict[str, Any]:
         "listen": [f"127.0.0.1:{port}"],
         "automatic_https": {"disable": True},
         "routes": [{"handle": [{"handler": "static_response", "body": "hello"}]}],
-        "tls_connection_policies": [policy],
+        "tls_connection_policies": [] if site.odd == base.PLAIN else [policy],
     }

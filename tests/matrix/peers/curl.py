@@ -33,4 +33,5 @@ class Curl(base.CallingPeer):
             command += ["--ciphers", base.ODD_CIPHER, "--tls13-ciphers", base.ODD_SUITE]
         if call.odd == base.GROUP:
             command += ["--curves", base.ODD_GROUP]
-        return base.said([*command, f"https://{call.host}:{call.port}/"])
+        scheme = "http" if call.odd == base.PLAIN else "https"
+        return base.said([*command, f"{scheme}://{call.host}:{call.port}/"])

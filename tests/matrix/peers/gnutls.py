@@ -19,7 +19,10 @@ _ODD = {
 
 class GnuTLS(base.CallingPeer):
     name, program = "GnuTLS", "gnutls-serv"
-    cannot = {"not authorized": "gnutls-serv has no application behind it"}  # noqa: RUF012 - a constant
+    cannot = {  # noqa: RUF012 - a constant
+        base.PLAIN: "speaks TLS only",
+        "not authorized": "gnutls-serv has no application behind it",
+    }
 
     def start(self, sites: Sequence[base.Site]) -> dict[str, int]:
         ports = {site.name: base.free_port() for site in sites}

@@ -14,6 +14,7 @@ _PROGRAM = Path(__file__).parents[1] / driven.PROGRAMS / "peer.go"
 class Go(driven.DrivenPeer):
     name, program = "Go", "go"
     cannot = {  # noqa: RUF012 - a constant
+        base.PLAIN: "is a TLS stack here, no web server",
         base.GROUP: "has no group that OpenSSL does not offer",
         f"{base.CIPHER}/1.3": "cannot set the cipher suites of TLS 1.3",
         "revoked": "has no CRLs",

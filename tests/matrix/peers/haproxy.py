@@ -21,7 +21,7 @@ defaults
 """
 _SITE = """
 frontend f{port}
-    bind 127.0.0.1:{port} ssl crt {identity.bundle} ssl-min-ver {lowest} ssl-max-ver {highest} {more}
+    bind 127.0.0.1:{port} {tls}
     {admission}
     http-request return status 200 content-type text/plain string hello
 """
@@ -55,15 +55,6 @@ def _site(site: base.Site, port: int) -> str:
     if site.odd == base.SNI:
         more.append("strict-sni")
     admission = f"http-request deny unless {{ ssl_c_s_dn(cn) -m str {site.admitted} }}" if site.admitted else ""
-    return _SITE.format(
-        port=port,
-        identity=site.identity,
-        lowest=_version(site.lowest.name),
-        highest=_version(site.highest.name),
-        more=" ".join(more),
-        admission=admission,
-    )
-
-
-def _version(name: str) -> str:
-    return name.replace("_", ".")
+    lowest, highest = (version.name.replace("_", ".") for version in (site.lowest, site.highest))
+    tls = f"ssl crt {site.identity.bundle} ssl-min-ver {lowest} ssl-max-ver {highest} {' '.join(more)}"
+    return _SITE.format(port=port, tls="" if site.odd == base.PLAIN else tls, admission=admission)

@@ -12,6 +12,7 @@ _PROGRAM = Path(__file__).parents[1] / driven.PROGRAMS / "Peer.java"
 class Java(driven.DrivenPeer):
     name, program = "Java", "java"
     cannot = {  # noqa: RUF012 - a constant
+        base.PLAIN: "is a TLS stack here, no web server",
         base.GROUP: "its groups are set for the whole process",
         f"{base.CIPHER}/1.3": "knows the three suites that everybody offers",
     }

@@ -30,7 +30,7 @@ http {{
 """
 _SITE = """
     server {{
-        listen 127.0.0.1:{port} ssl{http2};
+        listen 127.0.0.1:{port}{ssl};
         ssl_protocols {protocols};
         ssl_certificate {identity.certificate};
         ssl_certificate_key {identity.key};
@@ -70,7 +70,7 @@ class Nginx(base.Peer):
         admission = f'if ($ssl_client_s_dn != "CN={site.admitted}") {{ return 403; }}' if site.admitted else ""
         return _SITE.format(
             port=port,
-            http2=" http2" if site.odd == base.ALPN else "",
+            ssl="" if site.odd == base.PLAIN else " ssl",
             protocols=" ".join(version.name.replace("_", ".") for version in site.versions),
             identity=site.identity,
             more="\n        ".join(more),

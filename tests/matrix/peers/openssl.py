@@ -15,7 +15,10 @@ _REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 
 class OpenSSL(base.CallingPeer):
     name, program = "OpenSSL", "openssl"
-    cannot = {"not authorized": "s_server has no application behind it"}  # noqa: RUF012 - a constant
+    cannot = {  # noqa: RUF012 - a constant
+        base.PLAIN: "speaks TLS only",
+        "not authorized": "s_server has no application behind it",
+    }
 
     def start(self, sites: Sequence[base.Site]) -> dict[str, int]:
         ports = {site.name: base.free_port() for site in sites}

@@ -29,6 +29,7 @@ sslVersionMax = {highest}
 class Stunnel(base.Peer):
     name, program = "stunnel", "stunnel4"
     cannot = {  # noqa: RUF012 - a constant
+        base.PLAIN: "speaks TLS only",
         base.ALPN: "does not know ALPN",
         base.SNI: "serves its first service to a name it does not know",
         "not authorized": "has no rule of that kind that is not a rule about the chain",
