@@ -1,4 +1,5 @@
-"""Every check has its door here: ``nox -s tests``, ``lint``, ``types``, ``docs``, ``bench``, ``example``, ``compat``.
+"""Every check has its door here: ``nox -s tests``, ``lint``, ``types``, ``docs``, ``bench``, ``example``,
+``compat``, ``matrix``.
 
 Rule: a session uses the Python that nox itself runs on, so the same command tests every version (``--python 3.12`` or
 ``--force-python 3.12`` asks for another one); the tests run against the built wheel, never against the source folder.
@@ -114,6 +115,13 @@ def example(session: nox.Session) -> None:
     session.install("-r", "requirements-tests.txt")
     session.run("python", "-m", "service.demo")
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Try every fault on every foreign peer, print what is said of each, and write it to the documentation."""
+    session.install(".", *_group("tests"))
+    session.run("python", "-m", "tests.matrix", *(session.posargs or ["docs/reference/fault-matrix.md"]))
 
 
 @nox.session

@@ -48,5 +48,5 @@ def pairs(version: TLSVersion, kind: KeyType) -> dict[str, Contexts]:
         "measure": Contexts(stock(Role.CLIENT, client, rules), stock(Role.SERVER, server, rules)),
         CONTROL: Contexts(stock(Role.CLIENT, client, rules), stock(Role.SERVER, server, rules)),
         "ours": Contexts(near.ssl_context(), far.ssl_context()),
-        "traced": Contexts(near._traced_context(), far._traced_context()),
+        "traced": Contexts(near._observed_context(), far._traced_context()),
     }

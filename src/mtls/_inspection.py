@@ -19,9 +19,9 @@ from mtls._checks.path import may_have_issued
 from mtls._checks.trust import check_truststore
 from mtls._credentials.truststore import Truststore
 from mtls._handshake.anchor_verdict import judge_anchor
-from mtls._handshake.tables import VERIFY_CODES, fits_code
 from mtls._handshake.verdict import Judge, Verdict
 from mtls._handshake.verdict_at import judge_at
+from mtls._handshake.verify_codes import VERIFY_CODES, fits_code
 from mtls._model import AnchorKind, ChainRules, FailureReason, Finding, Revocation, Severity
 from mtls._report import Report
 from mtls.errors import VerdictUnavailableError

@@ -54,6 +54,14 @@ def refuse_none(role: Role, **options: object) -> None:
     raise ConfigurationError(Report(role, two_way=True, findings=findings))
 
 
+def observer(value: _T, option: str) -> _T:
+    """A function that is told something, or ``None``. Raises :class:`UsageError` for what cannot be called."""
+    if value is not None and not callable(value):
+        text = f"{option}= takes a function, not {type(value).__name__}"
+        raise UsageError(text)
+    return value
+
+
 class _Unset:
     """A ``None`` that was given: no rule takes it for an option that was left out."""
 

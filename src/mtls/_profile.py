@@ -17,7 +17,7 @@ from mtls._checks.coherence import check_unused
 from mtls._checks.trust import lists_gone
 from mtls._credentials.keystore import Keystore
 from mtls._credentials.truststore import Truststore
-from mtls._handshake.context import TLSContext
+from mtls._handshake.context import TLSContext, Watch
 from mtls._handshake.generation import Generation, Settings
 from mtls._inspection import report_on
 from mtls._model import (
@@ -39,6 +39,7 @@ from mtls._options import (
     host_names,
     member,
     moment,
+    observer,
     optional,
     refuse_none,
     server_identity_rule,
@@ -56,7 +57,9 @@ if TYPE_CHECKING:
     from mtls._handshake.following import Reload
     from mtls._handshake.peer import PeerIdentity
     from mtls._handshake.peer_policy import PeerPolicy
+    from mtls._handshake.trace import Trace
     from mtls._verified_chain import VerifiedChain
+    from mtls.errors import HandshakeError
 
     Authorize = PeerPolicy | Callable[[PeerIdentity], bool]
 
@@ -196,18 +199,35 @@ class TLSProfile:
                 built.verifier = Verifier(self._settings())
         return built.verifier.verify(chain, hostname, at)
 
-    def ssl_context(self, *, reload: Reload | None = None) -> TLSContext:
+    def ssl_context(
+        self,
+        *,
+        reload: Reload | None = None,
+        trace: Callable[[Trace], object] | None = None,
+        on_handshake_error: Callable[[HandshakeError], object] | None = None,
+    ) -> TLSContext:
         """A checked and sealed :class:`ssl.SSLContext` for any library; a new one at each call, cheap after the first.
 
         The checks are those of :meth:`check`, without the questions to OpenSSL, which would double the cost.
 
-        With ``reload`` it follows the files that the profile was read from. Raises :class:`ConfigurationError` with the
-        report if the check finds an error, and :class:`UsageError` if ``reload`` has no files to follow.
-        """
-        return TLSContext._make(self, self._generation(), self._read_again, reload=reload, paths=self._paths())
+        With ``reload`` it follows the files that the profile was read from. ``trace`` is called with the
+        :class:`~mtls.Trace` of each connection when its handshake has ended, well or not (``trace=print`` shows the
+        messages). ``on_handshake_error`` is called once for each connection that fails, with the
+        :class:`HandshakeError`, also where a server or an event loop swallows the exception; for a client of TLS 1.3
+        that may be at its first read. Both run where the connection does, so they must not block; what they raise is
+        logged and changes nothing.
 
-    def _traced_context(self) -> TLSContext:
-        return TLSContext._make(self, self._generation(), self._read_again, traced=True)
+        Raises :class:`ConfigurationError` with the report if the check finds an error, and :class:`UsageError` if
+        ``reload`` has no files to follow, or one of the two is no function.
+        """
+        watch = Watch(observer(trace, "trace"), observer(on_handshake_error, "on_handshake_error"))
+        return TLSContext._make(
+            self, self._generation(), self._read_again, reload=reload, paths=self._paths(), watch=watch
+        )
+
+    def _observed_context(self) -> TLSContext:
+        """A context whose connections keep what they heard of their handshake."""
+        return TLSContext._make(self, self._generation(), self._read_again, keeps_log=True)
 
     def _generation(self) -> Generation:
         """The OpenSSL contexts of this profile, built once; the dates are looked at again every time."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mtls._certificate import parse
-from mtls._handshake import trace as tracing
 from mtls._handshake.connection import ATTACHED, attach
+from mtls._handshake.listening import HandshakeLog
 from mtls._handshake.loopback import Side, connected, join
 from mtls._handshake.peer import PeerIdentity, identity_of
-from mtls._handshake.trace import Direction, Trace, TraceEvent
+from mtls._handshake.trace import Direction, TraceEvent
 from mtls._model import Evidence, HandshakeStep, Phase
 from mtls._picture import draw
 from mtls._profile import ClientProfile, ServerProfile
@@ -122,9 +122,7 @@ def _contexts(client: ClientProfile, server: ServerProfile) -> tuple[TLSContext,
         if not isinstance(profile, kind):
             text = f"a rehearsal takes a ClientProfile and a ServerProfile, in this order; got {type(profile).__name__}"
             raise UsageError(text)
-    if tracing.available():
-        return client._traced_context(), server._traced_context()
-    return client.ssl_context(), server.ssl_context()
+    return client._observed_context(), server._observed_context()
 
 
 def _observe(client: ClientProfile, server: ServerProfile, near: Side, far: Side, hostname: str | None) -> Handshake:
@@ -148,8 +146,8 @@ def _observe(client: ClientProfile, server: ServerProfile, near: Side, far: Side
 
 def _completed(near: Side, far: Side) -> set[HandshakeStep]:
     done = set()
-    server_chain = bool(_trace(near).peer_chain)
-    client_chain = bool(_trace(far).peer_chain)
+    server_chain = bool(_log(near).peer_chain)
+    client_chain = bool(_log(far).peer_chain)
     if _saw(far, "ClientHello", Direction.RECEIVED):
         done.add(_S.CLIENT_HELLO)
     if _saw(near, "ServerHello", Direction.RECEIVED):
@@ -175,7 +173,7 @@ def _client_certificate_matters(server: ServerProfile, far: Side, *, asked: bool
     if server.truststore is None:
         return False
     required = server.client_auth is None or server.client_auth.value == "required"
-    return required or bool(_trace(far).peer_chain) or not asked
+    return required or bool(_log(far).peer_chain) or not asked
 
 
 def _side(side: Side) -> HandshakeSide:
@@ -185,15 +183,15 @@ def _side(side: Side) -> HandshakeSide:
         connection: Connection = side.tls._mtls
         attach(error, connection.error(error, side.tls._sslobj, phase=Phase.FIRST_READ))
     verified = side.finished and side.tls.context.profile.truststore is not None
-    peer = identity_of(side.tls._sslobj) if verified and error is None else None
-    trace = _trace(side)
-    arrived = tuple(filter(None, map(parse, trace.peer_chain)))
-    return HandshakeSide(error=error, peer=peer, peer_chain=arrived, trace=tuple(trace.events))
+    peer = identity_of(side.tls._sslobj, side.tls._mtls.paths) if verified and error is None else None
+    log = _log(side)
+    arrived = tuple(filter(None, map(parse, log.peer_chain)))
+    return HandshakeSide(error=error, peer=peer, peer_chain=arrived, trace=log.events)
 
 
 def _saw(side: Side, name: str, direction: Direction) -> bool:
-    return _trace(side).saw(name, direction)
+    return _log(side).saw(name, direction)
 
 
-def _trace(side: Side) -> Trace:
-    return side.tls._mtls.trace or Trace()
+def _log(side: Side) -> HandshakeLog:
+    return side.tls._mtls.log or HandshakeLog()

@@ -22,10 +22,10 @@ from mtls._handshake import admission
 from mtls._handshake.generation import Settings
 from mtls._handshake.hostnames import asked_name
 from mtls._handshake.peer import PeerIdentity, unreadable
-from mtls._handshake.tables import VERIFY_CODES, fits_code
 from mtls._handshake.verdict import TOO_LONG, Judge, Verdict
 from mtls._handshake.verdict_at import judge_at
 from mtls._handshake.verified_paths import cut_at_anchor
+from mtls._handshake.verify_codes import VERIFY_CODES, fits_code
 from mtls._model import AnchorKind, ChainRules, EKUPolicy, FailureReason, Finding, Omitted, Revocation, Role, Severity
 from mtls._options import given, member, moment, optional, typed
 from mtls._policy import MOZILLA_INTERMEDIATE, TLSPolicy

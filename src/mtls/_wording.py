@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from mtls import _certificate
-from mtls._model import Evidence, FailureReason, HandshakeStep, Phase, Role, Side
+from mtls._model import Evidence, FailureReason, HandshakeStep, Phase, Role, Severity, Side
 
 if TYPE_CHECKING:
+    from mtls._model import Finding
     from mtls.errors import HandshakeError
 
 _F = FailureReason
@@ -125,6 +126,9 @@ def what_happened(error: HandshakeError) -> str:
 
 def hint(error: HandshakeError) -> str:
     """What to do next."""
+    found = next((each for each in error.findings if each.severity is Severity.ERROR), None)
+    if found is not None and error.failure is not _F.CERTIFICATE_REQUIRED:
+        return f"{_told_of_ours(error, found)}{found.remedy[:1].upper()}{found.remedy[1:]}."
     if error.failure is _F.CERTIFICATE_REQUIRED:
         if error.role is Role.SERVER:
             return "Give the client a certificate from a CA in our truststore; it had none, or sent none that fits."
@@ -146,6 +150,11 @@ def hint(error: HandshakeError) -> str:
     return _TO_US.get(error.failure) or "Have the certificate issued anew by a CA that follows RFC 5280."
 
 
+def _told_of_ours(error: HandshakeError, found: Finding) -> str:
+    """What our own checks say of the certificate that the peer refused; of the peer's it is in the sentence above."""
+    return "" if error.side is Side.LOCAL else f"{found.message[:1].upper()}{found.message[1:]}. "
+
+
 def _nothing_shown(error: HandshakeError) -> str:
     if error.role is Role.SERVER:
         return f"{_peer(error)} sent no certificate, and we require one"
@@ -163,6 +172,11 @@ def _why_refused(error: HandshakeError) -> str:
     certificate = error.certificate
     if error.detail:
         return error.detail
+    found = next((each for each in error.findings if each.severity is Severity.ERROR), None)
+    if found is not None and found.failure is error.failure:
+        more = sum(each.severity is Severity.ERROR for each in error.findings) - 1
+        rest = f" (and {more} more fault{'' if more == 1 else 's'}: see findings)" if more else ""
+        return f"{found.message}{rest}"
     if certificate is None:
         return _WHY.get(error.failure, error.verify_message or error.failure.value)
     name = _certificate.label(certificate)
@@ -219,7 +233,8 @@ def _seen(error: HandshakeError) -> str:
     if error.phase is not Phase.HANDSHAKE:
         notes.append(f"seen at the {error.phase.value.replace('_', ' ')}")
     if error.evidence is Evidence.INFERRED:
-        notes.append("inferred: no alert came")
+        why = f": {error.because}" if error.because and error.step is not None else ": no alert came"
+        notes.append(f"inferred{why}")
     return f" [{', '.join(notes)}]" if notes else ""
 
 

@@ -7,12 +7,12 @@ first and the text is derived from them. No field, text, ``repr`` or pickle ever
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mtls._model import Evidence, FailureReason, Finding, HandshakeStep, Phase, Role, Severity, Side, SourceFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cryptography import x509
 
@@ -166,6 +166,16 @@ class SealedContextError(MTLSError, ssl.SSLError):
         return str(self.args[0]) if self.args else ""
 
 
+class Account(NamedTuple):
+    """What the checks make of the chain behind a failure: the failure by its most exact name, every finding, and the
+    certificate at fault (DER).
+    """
+
+    failure: FailureReason
+    findings: tuple[Finding, ...]
+    certificate: bytes | None
+
+
 class HandshakeError(MTLSError, ssl.SSLError):
     """A TLS connection that failed, with the step, the side and the reason.
 
@@ -190,8 +200,13 @@ class HandshakeError(MTLSError, ssl.SSLError):
         the certificate at fault, our own leaf, and what the peer sent (leaf first), where known.
     ``tls_version``, ``server_hostname``, ``peer_address``
         as negotiated or asked for, ``None`` where not known.
+    ``because``
+        why the failure belongs to this step, where that was concluded, or what leaves it open; else ``None``.
     ``hint``
-        what to do; ``findings`` the faults of the chain in question, where they were looked for.
+        what to do.
+    ``findings``
+        every fault of the peer's chain if we refused it, most telling first; if the peer refused ours, what the checks
+        know of our own. They are looked for when somebody reads them, with the certificates and the time of then.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword for each field of the contract
@@ -206,19 +221,20 @@ class HandshakeError(MTLSError, ssl.SSLError):
         phase: Phase = Phase.HANDSHAKE,
         certificate: bytes | None = None,
         local_certificate: bytes | None = None,
-        peer_chain: Sequence[bytes] = (),
+        peer_chain: Sequence[bytes] | Callable[[], tuple[bytes, ...]] = (),
         tls_version: str | None = None,
         server_hostname: str | None = None,
         peer_address: str | None = None,
         detail: str | None = None,
+        because: str | None = None,
         findings: Sequence[Finding] = (),
+        account: Callable[[], Account] | None = None,
         reason: str | None = None,
         library: str | None = None,
         verify_code: int = 0,
         verify_message: str = "",
     ) -> None:
         super().__init__(*args)
-        self.failure = failure
         self.step = step
         self.side = side
         self.role = role
@@ -229,19 +245,52 @@ class HandshakeError(MTLSError, ssl.SSLError):
         self.server_hostname = server_hostname
         self.peer_address = peer_address
         self.detail = detail
-        self.findings: tuple[Finding, ...] = tuple(findings)
+        self.because = because
         self.reason = reason  # type: ignore[assignment] # typeshed has str; OpenSSL leaves it None for some errors
         self.library = library  # type: ignore[assignment] # the same
         self.verify_code = verify_code
         self.verify_message = verify_message
-        self._certificate = certificate
         self._local_certificate = local_certificate
-        self._peer_chain = tuple(peer_chain)
+        self._sent = peer_chain
+        self._known = Account(failure, tuple(findings), certificate)
+        self._account = account
+
+    @property
+    def failure(self) -> FailureReason:
+        """Why it failed."""
+        return self._told().failure
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The faults of the chain in question."""
+        return self._told().findings
 
     @property
     def certificate(self) -> x509.Certificate | None:
         """The certificate at fault, ``None`` where none is known or ``cryptography`` cannot read it."""
         return _parsed(self._certificate)
+
+    @property
+    def _certificate(self) -> bytes | None:
+        return self._told().certificate
+
+    @property
+    def _peer_chain(self) -> tuple[bytes, ...]:
+        if callable(self._sent):
+            self._sent = self._sent()
+        return tuple(self._sent)
+
+    def _told(self) -> Account:
+        """What the checks say, asked once; a fault of theirs must not hide what happened."""
+        account, self._account = self._account, None
+        if account is not None:
+            try:
+                self._known = account()
+            except Exception:
+                import logging
+
+                logging.getLogger("mtls").exception("the chain behind a failure could not be explained")
+        return self._known
 
     @property
     def local_certificate(self) -> x509.Certificate | None:
@@ -252,6 +301,11 @@ class HandshakeError(MTLSError, ssl.SSLError):
     def peer_chain(self) -> tuple[x509.Certificate, ...]:
         """What the peer sent and ``cryptography`` can read, leaf first; not verified."""
         return tuple(filter(None, map(_parsed, self._peer_chain)))
+
+    @property
+    def docs_anchor(self) -> str:
+        """The page of the documentation about this failure, relative to its root: ``failures/unknown-ca.html``."""
+        return f"failures/{self.failure.value.replace('_', '-')}.html"
 
     @property
     def hint(self) -> str:
@@ -275,19 +329,41 @@ class HandshakeError(MTLSError, ssl.SSLError):
 
         return record(self)
 
+    def to_attributes(self) -> dict[str, str | int | bool]:
+        """Flat attributes for logs and spans, named as OpenTelemetry does (``tls.*``, ``error.type``): bounded, without
+        secrets, and without what is not known.
+        """
+        from mtls._record import attributes
+
+        return attributes(self)
+
+    def __copy__(self) -> HandshakeError:
+        again = type(self)(*self.args, **self._plain(), account=self._account, **self._lazy())
+        again.__cause__ = self.__cause__
+        return again
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_handshake_error, (type(self), self.args, self._fields())
 
-    def _fields(self) -> dict[str, Any]:
+    def _plain(self) -> dict[str, Any]:
         names = (
-            "failure step side role alert evidence phase tls_version server_hostname peer_address detail findings "
+            "step side role alert evidence phase tls_version server_hostname peer_address detail because "
             "reason library verify_code verify_message"
         )
-        return {name: getattr(self, name) for name in names.split()} | {
-            "certificate": self._certificate,
-            "local_certificate": self._local_certificate,
-            "peer_chain": self._peer_chain,
+        return {name: getattr(self, name) for name in names.split()} | {"local_certificate": self._local_certificate}
+
+    def _lazy(self) -> dict[str, Any]:
+        known = self._known
+        return {
+            "failure": known.failure,
+            "findings": known.findings,
+            "certificate": known.certificate,
+            "peer_chain": self._sent,
         }
+
+    def _fields(self) -> dict[str, Any]:
+        self._told()
+        return self._plain() | self._lazy() | {"peer_chain": self._peer_chain}
 
 
 def _parsed(encoded: bytes | None) -> x509.Certificate | None:

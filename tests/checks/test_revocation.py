@@ -25,8 +25,8 @@ from mtls._credentials.der import children, element, encoded
 from mtls._credentials.request import key_usage
 from mtls._credentials.secret import Secret
 from mtls._handshake.generation import Settings
-from mtls._handshake.tables import VERIFY_CODES
 from mtls._handshake.verdict import Judge, Verdict
+from mtls._handshake.verify_codes import VERIFY_CODES
 from mtls.authority import CertificateAuthority
 
 if TYPE_CHECKING:

@@ -279,7 +279,7 @@ def test_the_path_that_was_not_used_for_longest_is_forgotten_first(
 
 
 def test_1024_paths_are_remembered_and_not_one_more() -> None:
-    paths = VerifiedPaths()
+    paths = VerifiedPaths(tuple)
     for number in range(1025):
         paths.remember((b"leaf %d" % number, b"root"))
     assert paths.of(b"leaf 0") is None
@@ -293,7 +293,7 @@ def test_1024_paths_are_remembered_and_not_one_more() -> None:
 
 def test_threads_that_remember_and_ask_get_the_right_path_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verified_paths, "_MOST", 20)
-    paths = VerifiedPaths()
+    paths = VerifiedPaths(tuple)
 
     def work(seed: int) -> int:
         wrong = 0
@@ -310,7 +310,7 @@ def test_threads_that_remember_and_ask_get_the_right_path_or_none(monkeypatch: p
 
 
 def test_a_signal_handler_that_connects_meanwhile_does_not_wait_for_ever() -> None:
-    paths = VerifiedPaths()
+    paths = VerifiedPaths(tuple)
     with paths._lock:
         paths.remember((b"leaf", b"root"))
         assert paths.of(b"leaf") == (b"leaf", b"root")

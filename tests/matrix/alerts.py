@@ -1,7 +1,7 @@
 """What each peer says of each fault: data, measured (FACTS M19, M20, M22), and checked again in every run.
 
-Rule: this is what goes over the wire, seen with a plain ``ssl`` context (``python -m tests.matrix --alerts``), not what
-the library makes of it. A pair is TLS 1.2 and 1.3.
+Rule: this is what goes over the wire, as ``wire`` sees it with a plain ``ssl`` context, not what the library makes of
+it. A pair is TLS 1.2 and 1.3.
 """
 
 from __future__ import annotations
@@ -83,11 +83,7 @@ SERVERS: Mapping[str, Mapping[str, Says]] = {
         "weak key": ACCEPTS,
     },
     "Go": _GO,
-    "Caddy": {
-        **_GO,
-        base.CIPHER: "internal_error",
-        base.ALPN: ("no_application_protocol", "internal_error"),
-    },
+    "Caddy": _GO,
 }
 """What each says as a server to our client."""
 

@@ -44,6 +44,9 @@ class Judgement(NamedTuple):
     cause: Cause
     problems: tuple[str, ...]
     answer: str
+    named: int | None = None
+    """The step that was named."""
+    inferred: bool = False
 
     @property
     def good(self) -> bool:
@@ -54,6 +57,14 @@ class Judgement(NamedTuple):
 def judge(want: Expected, outcome: Outcome) -> Judgement:
     """Compare."""
     found = outcome.explained
+    verdict = _verdict(want, outcome, found)
+    if found is None:
+        return verdict
+    step = None if found.step is None else int(found.step)
+    return verdict._replace(named=step, inferred=found.evidence == "inferred")
+
+
+def _verdict(want: Expected, outcome: Outcome, found: mtls.HandshakeError | None) -> Judgement:
     answer = _answer(outcome)
     if want.without and not isinstance(outcome.error, mtls.HandshakeError):
         return _without(want, outcome, answer)

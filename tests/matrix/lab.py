@@ -70,6 +70,10 @@ class Lab:
         """Where a peer serves a site."""
         return self._ports[peer][site]
 
+    def context(self, profile: TLSProfile) -> ssl.SSLContext:
+        """The context of a profile of ours."""
+        return ours.context_of(profile)
+
     def run(self, cell: Cell) -> ours.Outcome:
         """Try it."""
         if cell.cut is None:
@@ -136,7 +140,7 @@ class Lab:
             options["keystore"] = self.pki.clients["good"].keystore
         elif cell.fault.name == base.ALPN:
             options["alpn"] = (base.ODD_PROTOCOL,)
-        return ours.context_of(TLSProfile.client(**options))  # type: ignore[arg-type] # built one by one above
+        return self.context(TLSProfile.client(**options))  # type: ignore[arg-type] # built one by one above
 
     def _server(self, cell: Cell) -> ssl.SSLContext:
         bad = self.pki.servers.get(cell.fault.name) if cell.fault.kind is faults.Kind.SERVER else None
@@ -149,7 +153,7 @@ class Lab:
             options["truststore"] = self.pki.with_crls
         if cell.fault.name == faults.NOT_AUTHORIZED:
             options["authorize"] = mtls.PeerPolicy.dns(ADMITTED)
-        return ours.context_of(TLSProfile.server(**options))  # type: ignore[arg-type] # built one by one above
+        return self.context(TLSProfile.server(**options))  # type: ignore[arg-type] # built one by one above
 
     def _call(self, cell: Cell, port: int) -> base.Call:
         identity: Identity | None = self.pki.clients["good"]

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.matrix import expectation, judgement
+from tests.matrix.wire import Wire, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,9 +27,22 @@ class Result(NamedTuple):
     expected: Expected
     judgement: Judgement
 
+    @property
+    def told(self) -> str:
+        """What was said and what is wrong with it, without the peer."""
+        cell, problems = self.cell, "; ".join(self.judgement.problems)
+        where = f"{cell.role}, {cell.version.label}: {cell.fault.name}, {cell.use}"
+        return f"{where}: said {self.judgement.answer}; {problems} ({self.expected.reason})"
+
     def __str__(self) -> str:
-        problems = "; ".join(self.judgement.problems)
-        return f"{self.cell}: said {self.judgement.answer}; {problems} ({self.expected.reason})"
+        return f"{self.cell.peer}: {self.told}"
+
+
+def untrue(lab: Lab, cells: Iterable[Cell]) -> list[str]:
+    """What the table of alerts has of these cells, and the peers do not say."""
+    wire = Wire(lab)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return [difference for difference in pool.map(wire.wrong, visible(cells)) if difference]
 
 
 def run(lab: Lab, cells: Iterable[Cell]) -> list[Result]:

@@ -109,7 +109,8 @@ def cuts(peer: str, role: Role, version: TLSVersion, *, silence: bool) -> Iterat
     """Every break of one peer; those by silence take the time of a time-out."""
     for point in _points(peer, role, version):
         for action in (Action.CLOSE, Action.RESET, Action.GARBAGE, *([Action.SILENCE] if silence else [])):
-            yield _cut(point, action)
+            if (action, point.certain) != (Action.RESET, 1):  # that meets wrap_socket before TLS: no handshake failure
+                yield _cut(point, action)
         if point.certain == 2:
             yield _cut(point, Action.HTTP)
     yield from tampering.cuts(peer, role, version)
@@ -144,8 +145,7 @@ def _ended(point: Point, action: Action) -> Expected:
         exact=exact,
         general=general,
         sides=frozenset({None}),
-        # a reset before the first byte meets Python's wrap_socket before it meets TLS: it stays what it is
-        without=QUIET if point.shaken or (action is Action.RESET and point.certain == 1) else "",
+        without=QUIET if point.shaken else "",
     )
 
 

@@ -219,8 +219,8 @@ _SERVER_WAYS = [
 
 _SILENT_WAYS = (_asyncio_client, _asyncio_client_that_starts_tls)
 _UNEXPLAINED = (
-    (None, None, "closed", None, "inferred", "handshake"),
-    (None, None, "reset", None, "inferred", "handshake"),
+    (4, None, "closed", None, "inferred", "handshake"),
+    (4, None, "reset", None, "inferred", "handshake"),
     (None, None, "reset", None, "inferred", "first_read"),
 )
 

@@ -153,16 +153,18 @@ class TestAClientThatSpeaksNoTLS:
 
 
 class TestAClientThatGivesUp:
-    def test_after_its_hello_is_an_unexplained_end(
+    def test_after_our_certificate_is_inferred_to_have_refused_it(
         self, serve: Serve, server_context: mtls.TLSContext, placed: Placed
     ) -> None:
-        """The hello came whole, so this was not step 1; more is not known, and nothing is guessed."""
+        """Clients that refuse a certificate without a word (asyncio's) end so; the error says what it is taken from."""
         server = serve(lambda connection: server_context.wrap_socket(connection, server_side=True).close())
         with server.connect() as sock:
             sock.sendall(_client_hello(server_context))
             assert sock.recv(1) == b"\x16"  # the server's answer has begun
             sock.shutdown(socket.SHUT_WR)
-            assert placed(server.error()) == (None, None, "closed", None, "inferred", "handshake")
+            error = server.error()
+            assert placed(error) == (4, None, "closed", None, "inferred", "handshake")
+            assert "right after our certificate" in str(error)
 
 
 def _client_hello(server: mtls.TLSContext) -> bytes:

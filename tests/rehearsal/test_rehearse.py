@@ -239,7 +239,8 @@ def test_the_picture_marks_each_step_and_says_what_to_do() -> None:
         "  1 ✓", "  2 ✓", "  3 ✓", "  4 ✓", "  5 ✓", "  6 ✗", "  7 ✓", f"  8 {chr(0x2013)}",
     ]  # fmt: skip
     assert "◀─────── alert ───────  unknown_ca" in lines[6]
-    assert lines[9].startswith("Step 6 failed (the server says): we refused the certificate of the client: CN=outsider")
+    assert lines[9].startswith("Step 6 failed (the server says): we refused the certificate of the client: the chain")
+    assert "the issuer of CN=outsider" in lines[9]
     assert max(map(len, lines[:9])) <= 100
 
 

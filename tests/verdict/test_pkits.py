@@ -26,7 +26,7 @@ import pytest
 
 import mtls
 from mtls._handshake.loopback import join
-from mtls._handshake.tables import fits_code
+from mtls._handshake.verify_codes import fits_code
 from tests.verdict.pkits import ANCHOR, ANCHOR_CRL, CASES, SECTIONS, Case
 
 if TYPE_CHECKING:

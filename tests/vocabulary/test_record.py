@@ -98,6 +98,8 @@ def test_a_record_holds_every_field_as_plain_json(certificate_of: Make) -> None:
         "tls_version": "TLS 1.3",
         "server_hostname": "localhost",
         "peer_address": "10.0.0.1:443",
+        "because": None,
+        "docs_anchor": "failures/expired.html",
         "certificate": facts,
         "local_certificate": facts,
         "peer_chain": [facts],

@@ -53,10 +53,11 @@ def refusal(connection: Connection, real: Any, now: datetime) -> Refusal | None:
             return FailureReason.CERTIFICATE_REQUIRED, "it showed no certificate", None
         return None  # ClientAuth.OPTIONAL and no certificate: there is nobody to ask about
     leaf = _certificate.der(peer.certificate)
+    context = connection.serving.context
     resumed = (
         _resumed_out_of_date(peer, now),
-        _resumed_without_revocation(settings, peer, real.context.verify_flags, now),
-        _resumed_elsewhere(peer, connection.server_hostname if real.context.check_hostname else None),
+        _resumed_without_revocation(settings, peer, context.verify_flags, now),
+        _resumed_elsewhere(peer, connection.server_hostname if context.check_hostname else None),
     )
     for rule in (*resumed, *objections(settings, peer)):
         if rule is not None:

@@ -1,6 +1,6 @@
 """What one TLS connection knows about itself, and the error it makes of a failure.
 
-Rule: nothing here does I/O or changes the connection, and no fault in here hides the original exception.
+Rule: nothing here does I/O or changes what is checked, and no fault in here hides the original exception.
 """
 
 from __future__ import annotations
@@ -10,19 +10,23 @@ import errno
 import logging
 import ssl
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mtls._handshake import tables
 from mtls._handshake.diagnosis import Diagnosis, Observation, diagnose
+from mtls._handshake.listening import HandshakeLog
+from mtls._handshake.reasons import REASONS, ReasonKind
+from mtls._handshake.rules import Progress, Shown
 from mtls._handshake.staging import leaf_der
+from mtls._handshake.trace import Direction
 from mtls._handshake.verified_paths import verified_path
 from mtls._model import Evidence, FailureReason, Phase, Role, Side
 from mtls.errors import HandshakeError, HandshakeTimeoutError, PeerVerificationError
 
 if TYPE_CHECKING:
-    from mtls._handshake.generation import Settings
-    from mtls._handshake.trace import Trace
-    from mtls._handshake.verified_paths import VerifiedPaths
+    from collections.abc import Callable
+
+    from mtls._handshake.generation import Generation, Serving
+    from mtls.errors import Account
 
 _log = logging.getLogger("mtls")
 
@@ -31,34 +35,91 @@ _LOCAL_MISTAKES = frozenset({errno.EBADF, errno.ENOTCONN, errno.ENOTSOCK, errno.
 
 ATTACHED = "_mtls_explanation"
 """The attribute under which what we know is attached to an exception that passes unchanged."""
+_MOST_AUTHORITIES = 200
+"""Names of CAs that are kept of a request; a server of a public service names about 150."""
+
+
+class Traffic(NamedTuple):
+    """What has gone over a connection since its handshake, when it fails."""
+
+    heard: bool = False
+    """Whether application data has arrived."""
+    wrote: bool = False
+    """Whether application data may have gone out."""
+    drained: bool = False
+    """Whether everything that the peer had sent was read."""
+
+
+NO_TRAFFIC = Traffic()
 
 
 class Connection:
-    """The settings under which one connection runs, and what to call its ends.
+    """The settings under which one connection runs, what was seen of its handshake, and what to call its ends.
 
     ``real`` below is always the C-level ``_ssl._SSLSocket``, which still answers after a failure.
     """
 
-    __slots__ = ("address", "context", "logs", "memory", "paths", "server_hostname", "settings", "trace")
+    __slots__ = (
+        "address",
+        "authorities",
+        "context",
+        "keeps_log",
+        "log",
+        "logs",
+        "memory",
+        "paths",
+        "reported",
+        "server_hostname",
+        "serving",
+        "settings",
+        "shown",
+    )
 
-    def __init__(self, context: Any, settings: Settings, paths: VerifiedPaths, server_hostname: str | None) -> None:
+    def __init__(
+        self, context: Any, generation: Generation, serving: Serving, server_hostname: str | None, *, keeps_log: bool
+    ) -> None:
         self.context = context
-        self.settings = settings
-        self.paths = paths
+        self.settings = generation.settings
+        self.paths = generation.paths
+        self.serving = serving
         self.server_hostname = server_hostname
         self.address: str | None = None
-        self.trace: Trace | None = None
+        self.log: HandshakeLog | None = HandshakeLog() if serving.listens else None
+        self.keeps_log = keeps_log
+        """Whether somebody wants to see what comes after the handshake, too; then nothing is made quiet."""
+        self.shown: Shown | None = None
+        self.authorities: tuple[bytes, ...] = ()
         self.logs = True
+        self.reported = False
         self.memory: tuple[ssl.MemoryBIO, ssl.MemoryBIO] | None = None
         """What an object reads from and writes to; a socket has none."""
+
+    # --- sessions ---
+
+    def resume(self, real: Any, session: Any) -> None:
+        """Offer a session of an earlier connection of the same serving context. Raises ``ValueError`` for another."""
+        if not self.serving.listens:
+            real.session = session
+            return
+        begun = real.context
+        real.context = self.serving.quiet  # which the earlier connection had when its session was taken
+        try:
+            real.session = session
+        finally:
+            real.context = begun
+
+    def remember(self, real: Any) -> None:
+        """Keep the verified path for the connections that resume this one's session."""
+        if self.settings.truststore is not None and not real.session_reused and (path := verified_path(real)):
+            self.paths.remember(path)
 
     # --- after a handshake that OpenSSL calls good ---
 
     def established(self, real: Any) -> None:
         """Apply what only the profile knows. Raises :class:`PeerVerificationError` to refuse the peer."""
         settings = self.settings
-        if settings.truststore is not None and not real.session_reused and (path := verified_path(real)):
-            self.paths.remember(path)
+        if settings.role is Role.SERVER:  # a client remembers when its session is taken
+            self.remember(real)
         anonymous = settings.verify_mode is ssl.CERT_REQUIRED and real.getpeercert(True) is None
         if not (settings.has_rules or anonymous or real.session_reused):
             return
@@ -67,11 +128,24 @@ class Connection:
         refusal = admission.refusal(self, real, datetime.now(UTC))
         if refusal is not None:
             denied = self._denied(real, *refusal)
-            _log.warning("%s", denied)
+            self.report(denied, logging.WARNING)
             try:
                 raise denied
             finally:
                 del denied  # the traceback holds this frame, and would keep the connection alive
+
+    def settle(self, real: Any) -> None:
+        """The handshake has ended well: stop listening, and keep of what was heard what a late refusal needs."""
+        log = self.log
+        if log is None:
+            return
+        if self.keeps_log:
+            return
+        real.context = self.serving.quiet
+        if self.settings.role is Role.CLIENT:
+            self.shown = self._shown()
+            self.authorities = (log.authorities or ())[:_MOST_AUTHORITIES]
+        self.log = None
 
     def _denied(self, real: Any, failure: FailureReason, detail: str, leaf: bytes | None) -> PeerVerificationError:
         return PeerVerificationError(
@@ -89,30 +163,51 @@ class Connection:
 
     # --- after a failure ---
 
-    def error(self, cause: OSError, real: Any, *, phase: Phase, data_received: bool = False) -> HandshakeError | None:
+    def error(self, cause: OSError, real: Any, *, phase: Phase, traffic: Traffic = NO_TRAFFIC) -> HandshakeError | None:
         """What ``cause`` means on this connection; ``None`` for a mistake of the caller that no peer had a part in."""
         if isinstance(cause, ssl.SSLError):
-            if cause.reason in tables.CALLER_REASONS:
+            if REASONS.get(cause.reason, _UNKNOWN)[0] is ReasonKind.CALLER:
                 return None
         elif cause.errno in _LOCAL_MISTAKES:
             return None
         try:
-            return self._explained(cause, real, phase, data_received=data_received)
+            return self._explained(cause, real, phase, traffic)
         except Exception:  # noqa: BLE001 - a fault in the explanation must not hide what happened
             _log.exception("the failure of a connection could not be explained")
             return HandshakeError(
                 *cause.args, failure=FailureReason.PEER_ERROR, phase=phase, evidence=Evidence.INFERRED
             )
 
-    def _explained(self, cause: OSError, real: Any, phase: Phase, *, data_received: bool) -> HandshakeError:
-        facts = self._facts(real)
-        seen = self._observe(cause, real, phase, data_received=data_received, chain=bool(facts["peer_chain"]))
+    def report(self, error: HandshakeError, level: int = logging.INFO) -> None:
+        """Tell those who watch of a failure, once: the log (of servers, and of refusals of ours) and the callback."""
+        if self.reported or not self.logs:
+            return
+        self.reported = True
+        watch = self.context._watch
+        if (self.settings.role is Role.SERVER or level > logging.INFO) and _log.isEnabledFor(level):
+            # asyncio and most servers say nothing of a client that did not get in
+            _guarded("the failure could not be logged", lambda: _log.log(level, "%s", error, extra=_extra(error)))
+        if watch.on_handshake_error is not None:
+            _guarded("on_handshake_error raised", lambda: watch.on_handshake_error(error))
+
+    def show_trace(self, real: Any, error: OSError | None) -> None:
+        """Hand the messages of the handshake to whoever asked for them."""
+        if self.context._watch.trace is None or self.log is None or not self.logs:
+            return
+        from mtls._handshake.tracing import trace_of
+
+        _guarded("trace= raised", lambda: self.context._watch.trace(trace_of(self, real, error)))
+
+    def _explained(self, cause: OSError, real: Any, phase: Phase, traffic: Traffic) -> HandshakeError:
+        chain = self._peer_chain(real)
+        seen = self._observe(cause, real, phase, traffic, chain_seen=bool(chain))
         found = diagnose(seen)
         kind: type[HandshakeError] = HandshakeError
         if isinstance(cause, TimeoutError):
             kind = HandshakeTimeoutError
         elif isinstance(cause, ssl.SSLCertVerificationError):
             kind = PeerVerificationError
+        certificate, account = self._account(found, real, chain, getattr(cause, "verify_code", 0))
         return kind(
             *cause.args,
             failure=found.failure,
@@ -120,56 +215,142 @@ class Connection:
             side=found.side,
             alert=found.alert,
             evidence=found.evidence,
+            because=found.because if found.evidence is Evidence.INFERRED or found.step is None else None,
             phase=phase,
-            certificate=self._culprit(found, facts["peer_chain"]),
+            certificate=certificate,
             reason=getattr(cause, "reason", None),
             library=getattr(cause, "library", None),
             verify_code=getattr(cause, "verify_code", 0),
             verify_message=getattr(cause, "verify_message", ""),
-            **facts,
+            account=account,
+            **self._facts(real),
         )
 
-    def _observe(self, cause: OSError, real: Any, phase: Phase, *, data_received: bool, chain: bool) -> Observation:
-        settings = self.settings
+    def _observe(self, cause: OSError, real: Any, phase: Phase, traffic: Traffic, *, chain_seen: bool) -> Observation:
+        settings, log = self.settings, self.log
         cipher = real.cipher()
-        server = settings.role is Role.SERVER
+        tls13 = None if cipher is None else cipher[1] == "TLSv1.3"
+        if traffic.heard:
+            progress = Progress.TALKED
+        elif phase is not Phase.HANDSHAKE:
+            progress = Progress.FINISHED
+        elif log is not None and self._has_answered(log):
+            progress = Progress.ANSWERED
+        elif chain_seen:
+            progress = Progress.CHAIN
+        elif cipher is not None or (settings.role is Role.SERVER and real.shared_ciphers() is not None):
+            progress = Progress.HELLO
+        else:
+            progress = Progress.NOTHING
+        late = progress is Progress.FINISHED and settings.role is Role.CLIENT and bool(tls13)
         return Observation(
             role=settings.role,
-            has_certificate=settings.keystore is not None,
-            hello_seen=cipher is not None or chain or (server and real.shared_ciphers() is not None),
-            chain_seen=chain,
-            finished=phase is not Phase.HANDSHAKE,
-            data_received=data_received,
-            tls13=None if cipher is None else cipher[1] == "TLSv1.3",
+            progress=progress,
+            shown=self.shown or self._shown(),
+            tls13=tls13,
+            ticket=_ticket(real, drained=traffic.drained) if late else None,
+            wrote=traffic.wrote,
+            message=None if log is None else log.last_received,
+            alert=None if log is None else log.alert_received,
             **reading_of(cause),
         )
+
+    def _has_answered(self, log: HandshakeLog) -> bool:
+        """Whether our certificate flight is out, and (of a server) nothing came back."""
+        if self.settings.role is Role.SERVER:
+            return log.own_chain is not None and not log.saw("Certificate", Direction.RECEIVED)
+        return log.saw("Finished", Direction.SENT) or log.saw("ClientKeyExchange", Direction.SENT)
+
+    def _shown(self) -> Shown:
+        """What is known of our own certificate; of a server's it is never asked."""
+        if self.log is None:
+            return Shown.NONE if self.settings.keystore is None else Shown.PERHAPS
+        if self.log.own_chain:
+            return Shown.SENT
+        if self.log.authorities is None:
+            return Shown.NOT_ASKED
+        return Shown.EMPTY
 
     def _facts(self, real: Any) -> dict[str, Any]:
         """The fields of an error that do not depend on what went wrong."""
         keystore = self.settings.keystore
         cipher = real.cipher()
-        received = real.get_unverified_chain() or ()
-        chain = tuple(entry.public_bytes(_ssl.ENCODING_DER) for entry in received)
-        if not chain and self.trace is not None:
-            chain = self.trace.peer_chain
+        chain = self._peer_chain(real)
         return {
             "role": self.settings.role,
             "local_certificate": None if keystore is None else leaf_der(keystore),
-            "peer_chain": chain,
+            "peer_chain": lambda: tuple(map(_der, chain)),
             "tls_version": None if cipher is None else cipher[1].replace("TLSv", "TLS "),
             "server_hostname": self.server_hostname,
             "peer_address": self.address,
         }
 
-    def _culprit(self, found: Diagnosis, chain: tuple[bytes, ...]) -> bytes | None:
-        """The certificate that the failure is about: one of the peer's if we refused it, ours if the peer did."""
-        if found.side is Side.LOCAL and found.step is self.settings.role.other.verified_at:
-            from mtls._handshake.culprit import culprit
+    def _peer_chain(self, real: Any) -> tuple[Any, ...]:
+        """What the peer sent (DER, or OpenSSL's objects, which cost nothing).
 
-            return culprit(chain, found.failure, self.settings.role.other, datetime.now(UTC))
-        if found.side is Side.PEER and found.step is self.settings.role.verified_at and self.settings.keystore:
-            return leaf_der(self.settings.keystore)
-        return None
+        On a server OpenSSL forgets the chain that it refused.
+        """
+        received = real.get_unverified_chain()
+        if not received and self.log is not None:
+            return self.log.peer_chain
+        return tuple(received or ())
+
+    def _account(
+        self, found: Diagnosis, real: Any, chain: tuple[Any, ...], code: int
+    ) -> tuple[bytes | None, Callable[[], Account] | None]:
+        """The certificate that the failure is about, one of the peer's if we refused it, ours if the peer did; and
+        what gives all that is wrong with its chain, if somebody asks.
+        """
+        settings, now = self.settings, datetime.now(UTC)
+        if found.side is Side.LOCAL and found.step is settings.role.other.verified_at and chain and code:
+            begun = tuple(real.get_verified_chain() or ())
+            hostname = self.server_hostname
+
+            def theirs() -> Account:
+                from mtls._handshake.account import of_refused_chain
+
+                sent = tuple(map(_der, chain))
+                return of_refused_chain(settings, sent, tuple(map(_der, begun)), code, hostname, now)
+
+            return _der(chain[0]), theirs
+        refused = found.step is settings.role.verified_at and found.side is not Side.LOCAL
+        if settings.keystore is None or not refused:
+            return None, None
+        authorities = self.authorities or (self.log is not None and self.log.authorities) or ()
+
+        def ours() -> Account:
+            from mtls._handshake.account import of_our_chain
+
+            return of_our_chain(settings, authorities, found.failure, now)
+
+        return leaf_der(settings.keystore), ours
+
+
+def _ticket(real: Any, *, drained: bool) -> bool | None:
+    """Whether a session ticket came, ``None`` where one may wait unread."""
+    session = real.session
+    if session is not None and session.has_ticket:
+        return True
+    return False if drained else None
+
+
+_UNKNOWN = (None, None)
+
+
+def _der(certificate: Any) -> bytes:
+    return certificate if isinstance(certificate, bytes) else certificate.public_bytes(_ssl.ENCODING_DER)
+
+
+def _extra(error: HandshakeError) -> dict[str, Any]:
+    return {"tls": error.to_attributes()}
+
+
+def _guarded(text: str, action: Callable[[], object]) -> None:
+    """Do something for somebody who watches; what goes wrong there is logged and changes nothing."""
+    try:
+        action()
+    except Exception:  # noqa: BLE001 - a fault of an observer must not change what is observed
+        _log.exception(text)
 
 
 def reading_of(cause: BaseException) -> dict[str, Any]:
@@ -198,4 +379,4 @@ def attach(cause: BaseException, explanation: HandshakeError | None) -> None:
 
 def names_the_cause(error: HandshakeError | None) -> bool:
     """Whether the peer or our own OpenSSL said what was wrong, rather than the transport just ending."""
-    return error is not None and error.evidence is Evidence.OBSERVED
+    return error is not None and error.side is not None

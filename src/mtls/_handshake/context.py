@@ -11,19 +11,19 @@ nothing.
 from __future__ import annotations
 
 import _ssl
+import contextlib
 import ssl
 import threading
 import weakref
 from contextvars import ContextVar
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from mtls._handshake.connection import Connection
 from mtls._handshake.following import ContextStatus, Follower, Reload
 from mtls._handshake.hostnames import asked_name
 from mtls._handshake.seal import Sealed
 from mtls._handshake.standins import Unfinished
-from mtls._handshake.trace import Trace
 from mtls._model import Role
 from mtls.errors import UsageError
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from mtls._handshake.generation import Generation, Narrowing
+    from mtls._handshake.trace import Trace
+    from mtls.errors import HandshakeError
 
 # another library may have replaced ssl.SSLContext by a subclass of its own; the real class is in the MRO of either
 _RealSSLContext: type[ssl.SSLContext] = next(kind for kind in ssl.SSLContext.__mro__ if kind.__module__ == "ssl")
@@ -47,6 +49,16 @@ _HOSTNAME_PLACE = 2
 """Of ``server_hostname`` behind ``server_side`` in ``ssl.SSLContext.wrap_socket``."""
 
 
+class Watch(NamedTuple):
+    """Who is told what about the connections of a context."""
+
+    trace: Callable[[Trace], object] | None = None
+    on_handshake_error: Callable[[HandshakeError], object] | None = None
+
+
+NOBODY = Watch()
+
+
 class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # the class is found at run time, see above
     """A sealed context, made by :meth:`TLSProfile.ssl_context`. Hand it to any library that takes an ``SSLContext``.
 
@@ -60,13 +72,14 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
     _rebuild: Callable[[], tuple[Any, Generation]]
     _follower: Follower | None
     _narrowing: Narrowing
-    _traced: bool
+    _watch: Watch
+    _keeps_log: bool
     _lock: threading.RLock
     _reloading: bool
     _status: ContextStatus
 
     @classmethod
-    def _make(
+    def _make(  # noqa: PLR0913 - one keyword for each thing that ssl_context() was asked for
         cls,
         profile: Any,
         generation: Generation,
@@ -74,7 +87,8 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
         *,
         reload: Reload | None = None,
         paths: tuple[str, ...] = (),
-        traced: bool = False,
+        watch: Watch = NOBODY,
+        keeps_log: bool = False,
     ) -> TLSContext:
         role = generation.settings.role
         protocol = ssl.PROTOCOL_TLS_CLIENT if role is Role.CLIENT else ssl.PROTOCOL_TLS_SERVER
@@ -86,7 +100,8 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             _rebuild=rebuild,
             _follower=None if reload is None else Follower(paths, reload),
             _narrowing=(),
-            _traced=traced,
+            _watch=watch,
+            _keeps_log=keeps_log,
             _lock=threading.RLock(),
             _reloading=False,
             _status=ContextStatus.first(),
@@ -200,16 +215,12 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
             raise UsageError(text)
         self._follow()
         generation = self._generation
-        wrap = getattr(generation.context_for(self._alpn(), self._narrowing, traced=self._traced), method)
-        try:
-            real = wrap(*arguments, owner=owner, session=session)
-        except ValueError:
-            if session is None:
-                raise
-            real = wrap(*arguments, owner=owner)  # a session of another generation: the full handshake is the answer
-        connection = Connection(self, generation.settings, generation.paths, arguments[-1])
-        if self._traced:
-            connection.trace = Trace()
+        serving = generation.serving(self._alpn(), self._narrowing)
+        real = getattr(serving.context, method)(*arguments, owner=owner)
+        connection = Connection(self, generation, serving, arguments[-1], keeps_log=self._keeps_log)
+        if session is not None:
+            with contextlib.suppress(ValueError):  # of another generation: the full handshake is the answer
+                connection.resume(real, session)
         owner._mtls = connection
         return Unfinished(real, owner, connection)
 
@@ -265,13 +276,13 @@ class TLSContext(Sealed, _RealSSLContext):  # type: ignore[misc,valid-type] # th
         return TLSContext if ssl.SSLContext is _RealSSLContext else ssl.SSLContext
 
     def _serving(self) -> Any:
-        return self._generation.context_for(self._alpn(), self._narrowing)
+        return self._generation.serving(self._alpn(), self._narrowing).context
 
     def _keep(self, name: str, value: int) -> None:
         with self._lock:
             narrowing = tuple(sorted((dict(self._narrowing) | {name: value}).items()))
             try:
-                self._generation.context_for(self._alpn(), narrowing)
+                self._generation.serving(self._alpn(), narrowing)
             except (ValueError, OverflowError, ssl.SSLError) as fault:
                 text = f"OpenSSL does not take {name}={value}: {fault}"
                 raise UsageError(text) from fault

@@ -1,7 +1,7 @@
 """One generation of a context: key material and rules, frozen, as real OpenSSL contexts that nobody else can touch.
 
 Theory of operation: a generation makes its OpenSSL contexts once and never changes them. Everything that must differ
-between connections (the ALPN list of one consumer, a message callback) has a context of its own, built on demand from
+between connections (the ALPN list of one consumer, a stricter setting) has a context of its own, built on demand from
 the same material, so that nothing set for one connection can reach another. They are bare ``_ssl._SSLContext`` objects:
 the setters of ``ssl.SSLContext`` recurse once another library has replaced that name.
 """
@@ -15,7 +15,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mtls._handshake import staging, trace
+from mtls._handshake import listening, staging
 from mtls._handshake.verified_paths import VerifiedPaths
 from mtls._model import ChainRules, ClientAuth, EKUPolicy, Revocation, Role, ServerIdentity
 
@@ -83,6 +83,31 @@ Narrowing = tuple[tuple[str, int], ...]
 """Attributes of an ``_ssl._SSLContext`` that somebody made stricter after the build."""
 
 
+class Serving:
+    """One OpenSSL context that connections begin with. It listens to their handshakes; ``quiet`` is what they go on
+    with, a context without a callback, keys and trust: after the handshake none of that is asked for.
+    """
+
+    __slots__ = ("_quiet", "context", "listens")
+
+    def __init__(self, context: _ssl._SSLContext, *, listens: bool) -> None:
+        self.context = context
+        self.listens = listens
+        self._quiet: _ssl._SSLContext | None = None
+        if listens:
+            context._msg_callback = listening.callback  # type: ignore[attr-defined] # not in typeshed
+
+    @property
+    def quiet(self) -> _ssl._SSLContext:
+        """The context of connections whose handshake has ended; sessions belong to it."""
+        if self._quiet is None:
+            quiet = _ssl._SSLContext(int(self.context.protocol))
+            quiet.check_hostname = False  # nothing is verified by it
+            quiet.verify_mode = self.context.verify_mode  # without it getpeercert() says nothing of the peer
+            self._quiet = quiet
+        return self._quiet
+
+
 class Generation:
     """The OpenSSL contexts of one set of settings."""
 
@@ -91,33 +116,31 @@ class Generation:
         self._begin()
 
     def _begin(self) -> None:
-        self._contexts: dict[tuple[tuple[str, ...], Narrowing, bool], _ssl._SSLContext] = {}
+        self._made: dict[tuple[tuple[str, ...], Narrowing], Serving] = {}
         self._lock = threading.Lock()
-        self.paths = VerifiedPaths()
         self._process = os.getpid()
-        self.context = self.context_for(self.settings.alpn)
+        first = self.serving(self.settings.alpn)
+        self.context = first.context
         """The context of a connection that asks for nothing special; also the one that readers describe."""
+        self.paths = VerifiedPaths(lambda: first.context.get_ca_certs(True))
 
-    def context_for(
-        self, alpn: tuple[str, ...], narrowing: Narrowing = (), *, traced: bool = False
-    ) -> _ssl._SSLContext:
-        """The context for one ALPN list and one narrowing, with or without a message callback; built at first use."""
+    def serving(self, alpn: tuple[str, ...], narrowing: Narrowing = ()) -> Serving:
+        """What serves connections with one ALPN list and one narrowing; built at first use."""
         if self._process != os.getpid():
             # A fork copies the keys of session tickets: one child would resume what another verified, and not know by
             # which path. So each process makes contexts of its own.
             self._begin()
-        key = (alpn, narrowing, traced)
-        found = self._contexts.get(key)
+        key = (alpn, narrowing)
+        found = self._made.get(key)
         if found is None:
             with self._lock:
-                found = self._contexts.get(key)
+                found = self._made.get(key)
                 if found is None:
-                    found = build(self.settings, alpn)
+                    context = build(self.settings, alpn)
                     for name, value in narrowing:
-                        setattr(found, name, _stricter(name, value, int(getattr(found, name))))
-                    if traced:
-                        found._msg_callback = trace.callback  # type: ignore[attr-defined] # not in typeshed
-                    self._contexts[key] = found
+                        setattr(context, name, _stricter(name, value, int(getattr(context, name))))
+                    found = Serving(context, listens=listening.available())
+                    self._made[key] = found
         return found
 
 

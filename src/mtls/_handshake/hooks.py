@@ -13,7 +13,7 @@ import ssl
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mtls._handshake.connection import attach, names_the_cause
+from mtls._handshake.connection import Traffic, attach, names_the_cause
 from mtls._handshake.standins import NOT_YET, Leftover, Refused, non_blocking, peer_address
 from mtls._model import Phase
 from mtls.errors import HandshakeError, SealedContextError
@@ -32,8 +32,11 @@ class _Hooks:
 
     _mtls: Connection
     _sslobj: Any
+    _session: Any
     _heard = False
     """Whether application data has arrived."""
+    _wrote = False
+    """Whether application data may have gone out."""
     _reading = False
     """Whether another thread may be inside of OpenSSL's read, which corrupts the heap when it is entered twice."""
     _late_read: threading.RLock | None = None
@@ -81,9 +84,9 @@ class _Hooks:
         with late_read:
             self._late_read = late_read
             try:
+                attach(cause, error)
                 if not self._reading:
                     self._hear_what_waits(real, error, cause)
-                attach(cause, error)
                 raise cause
             finally:
                 self._late_read = None
@@ -97,9 +100,10 @@ class _Hooks:
         except NOT_YET:
             return
         except OSError as late:
-            told = self._explain(real, late, Phase.FIRST_WRITE)
+            told = self._explain(real, late, Phase.FIRST_WRITE, drained=True)
             if told is not None and names_the_cause(told):
                 self._refused(real, told, late)
+            attach(cause, told)
             return
         if not waiting:
             return
@@ -113,19 +117,37 @@ class _Hooks:
         self._sslobj = Leftover(real, self, waiting, failure)
         raise failure
 
+    @property
+    def session(self) -> Any:
+        """As :attr:`ssl.SSLSocket.session`; give it to a later connection of the same context to resume this one."""
+        sslobj = self._sslobj
+        if sslobj is None:
+            return None
+        if getattr(sslobj, "admitted", True):
+            self._mtls.remember(sslobj)
+        return sslobj.session
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        self._session = session  # of a socket that is not connected yet
+        if (sslobj := self._sslobj) is not None:
+            sslobj.session = session
+
     def _refused(self, real: Any, error: HandshakeError, cause: OSError) -> NoReturn:
+        self._mtls.report(error)
         self._sslobj = Refused(real, self, error, cause)
         try:
             raise error from cause
         finally:
             del self, real, error, cause  # the traceback holds this frame, and would keep the connection alive
 
-    def _explain(self, real: Any, cause: OSError, phase: Phase) -> HandshakeError | None:
+    def _explain(self, real: Any, cause: OSError, phase: Phase, *, drained: bool = False) -> HandshakeError | None:
         if self._heard:
             phase = {Phase.FIRST_READ: Phase.READ, Phase.FIRST_WRITE: Phase.WRITE}.get(phase, phase)
         if isinstance(self, socket.socket):
             self._mtls.address = peer_address(self)
-        return self._mtls.error(cause, real, phase=phase, data_received=self._heard)
+        traffic = Traffic(heard=self._heard, wrote=self._wrote, drained=drained or phase is Phase.FIRST_READ)
+        return self._mtls.error(cause, real, phase=phase, traffic=traffic)
 
 
 class TLSObject(_Hooks, ssl.SSLObject):
@@ -145,6 +167,7 @@ class TLSObject(_Hooks, ssl.SSLObject):
 
     def write(self, data: Any) -> int:
         """As :meth:`ssl.SSLObject.write`."""
+        self._wrote = True
         try:
             return self._sslobj.write(data)  # type: ignore[no-any-return] # the C object is not typed
         except _HANDLED:
@@ -197,6 +220,7 @@ class TLSSocket(_Hooks, ssl.SSLSocket):
         sslobj = self._sslobj
         if sslobj is None:
             return super().write(data)
+        self._wrote = True
         try:
             return sslobj.write(data)  # type: ignore[no-any-return] # the C object is not typed
         except _HANDLED:
@@ -209,6 +233,7 @@ class TLSSocket(_Hooks, ssl.SSLSocket):
         sslobj = self._sslobj
         if sslobj is None or flags:
             return super().send(data, flags)
+        self._wrote = True
         try:
             return sslobj.write(data)  # type: ignore[no-any-return] # the C object is not typed
         except _HANDLED:

@@ -5,6 +5,7 @@ Rule: whole labels only, in ASCII, without case. Nothing else is folded: the Kel
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -28,6 +29,11 @@ def asked_name(hostname: object, hosts: tuple[str, ...]) -> str:
     if not isinstance(hostname, (str, bytes)):
         text = f"a thing of type {type(hostname).__name__} is no host name: give a str"
         raise UsageError(text)
+    return _asked_name(hostname, hosts)
+
+
+@functools.lru_cache(maxsize=256)
+def _asked_name(hostname: str | bytes, hosts: tuple[str, ...]) -> str:
     asked = printable(repr(hostname))
     try:
         name = hostname.encode("idna").decode("ascii") if isinstance(hostname, str) else hostname.decode("ascii")

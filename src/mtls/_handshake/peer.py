@@ -99,7 +99,7 @@ def identity_of(connection: Any, paths: VerifiedPaths | None = None) -> PeerIden
     if leaf is None:
         return None
     path = verified_path(connection) or (paths is not None and paths.of(leaf)) or (leaf,)
-    path = up_to_anchor(connection, path)
+    path = up_to_anchor(connection, path, paths)
     readable = [_certificate.parse(encoded) for encoded in path]
     chain = tuple(certificate for certificate in readable if certificate is not None)
     if len(chain) != len(path):

@@ -88,8 +88,8 @@ class Unfinished(_StandIn):
                 if error is None:
                     raise
                 error.__cause__ = cause
-                if self._connection.settings.role is Role.SERVER and self._connection.logs:
-                    _log.info("%s", error)  # asyncio and most servers say nothing of a client that did not get in
+                self._connection.report(error)
+                self._connection.show_trace(self._real, error)
                 self._refused(error, cause)
                 raise error
             finally:
@@ -101,6 +101,7 @@ class Unfinished(_StandIn):
             del owner
             self._connection.established(self._real)
         except HandshakeError as error:
+            self._connection.show_trace(self._real, error)
             self._say_goodbye()
             self._refused(error)
             raise
@@ -108,7 +109,17 @@ class Unfinished(_StandIn):
             interrupted = HandshakeError(failure=FailureReason.NOT_AUTHORIZED, role=self._connection.settings.role)
             self._replace(Refused(self._real, self._owner(), interrupted))
             raise
+        self._connection.show_trace(self._real, None)
+        self._connection.settle(self._real)
         self._replace(self._real)
+
+    @property
+    def session(self) -> Any:
+        return self._real.session
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        self._connection.resume(self._real, session)
 
     def _refused(self, error: HandshakeError, cause: BaseException | None = None) -> None:
         """Have the refusal stand in; it may have to be sent before it is raised."""

@@ -1,48 +1,20 @@
-"""The messages and alerts of one handshake, as OpenSSL saw them, decrypted.
+"""A handshake as messages: what one side sent and received, decrypted, with sizes and times.
 
-Rule: a trace is kept only where somebody asked for it, and only until the handshake has ended: a lasting message
-callback would cost bulk data a tenth to a half of its speed. The callback never raises.
+Rule: values only, bounded and escaped, safe to print and to log. They hold no key and no application data.
 """
 
 from __future__ import annotations
 
 import enum
-import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mtls._handshake.tables import ALERT_NAMES
+from mtls import _certificate
+from mtls._model import Role
+from mtls.errors import HandshakeError
 
-_HANDSHAKE_CONTENT = 22
-_ALERT_CONTENT = 21
-_TLS13 = 0x0304
-_CERTIFICATE = 11
-_MESSAGES = {
-    0: "HelloRequest",
-    1: "ClientHello",
-    2: "ServerHello",
-    4: "NewSessionTicket",
-    5: "EndOfEarlyData",
-    8: "EncryptedExtensions",
-    11: "Certificate",
-    12: "ServerKeyExchange",
-    13: "CertificateRequest",
-    14: "ServerHelloDone",
-    15: "CertificateVerify",
-    16: "ClientKeyExchange",
-    20: "Finished",
-    22: "CertificateStatus",
-    24: "KeyUpdate",
-}
-_MOST_EVENTS = 200
-"""A handshake has about ten messages; a hostile peer does not get to fill the memory."""
-
-
-def available() -> bool:
-    """Whether this interpreter can trace: the callback is private in CPython 3.8 and later."""
-    import _ssl
-
-    return hasattr(_ssl._SSLContext, "_msg_callback")
+if TYPE_CHECKING:
+    from cryptography import x509
 
 
 class Direction(enum.StrEnum):
@@ -54,72 +26,93 @@ class Direction(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceEvent:
-    """One handshake message or alert: its direction, IANA name, size in bytes and time in seconds since the first."""
+    """One handshake message or alert: its direction, IANA name, size in bytes and time in seconds since the first.
+
+    ``tls_version`` is the one in force when it went, ``None`` before it is chosen.
+    """
 
     direction: Direction
     name: str
     is_alert: bool
     size: int
     at: float
+    tls_version: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        return {
+            "direction": self.direction.value,
+            "name": self.name,
+            "is_alert": self.is_alert,
+            "size": self.size,
+            "at": round(self.at, 6),
+            "tls_version": self.tls_version,
+        }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Trace:
-    """What one side of a handshake sent and received, in order, and the certificates that the peer sent."""
+    """The handshake of one connection, as this side saw it. ``print`` it to see the messages as arrows.
 
-    __slots__ = ("_start", "events", "peer_chain")
-
-    def __init__(self) -> None:
-        self.events: list[TraceEvent] = []
-        self.peer_chain: tuple[bytes, ...] = ()
-        self._start: float | None = None
-
-    def saw(self, name: str, direction: Direction) -> bool:
-        """Whether a message of this name went this way."""
-        return any(event.name == name and event.direction is direction for event in self.events)
-
-    def record(self, direction: str, version: int, content_type: int, message_type: int, data: bytes) -> None:
-        """Take one call of the message callback; anything but handshake messages and alerts is passed over."""
-        if content_type not in {_HANDSHAKE_CONTENT, _ALERT_CONTENT} or len(self.events) >= _MOST_EVENTS:
-            return
-        is_alert = content_type == _ALERT_CONTENT
-        way = Direction.SENT if direction == "write" else Direction.RECEIVED
-        now = time.monotonic()
-        if self._start is None:
-            self._start = now
-        names = ALERT_NAMES if is_alert else _MESSAGES
-        name = names.get(message_type, f"unknown ({message_type})")
-        self.events.append(
-            TraceEvent(direction=way, name=name, is_alert=is_alert, size=len(data), at=now - self._start)
-        )
-        if not is_alert and message_type == _CERTIFICATE and way is Direction.RECEIVED:
-            self.peer_chain = certificates_in(data, tls13=version == _TLS13)
-
-
-def callback(connection: Any, direction: str, version: int, content_type: int, message_type: int, data: bytes) -> None:
-    """The message callback of a traced context: hands the message to the trace of the connection."""
-    trace = getattr(getattr(connection, "_mtls", None), "trace", None)
-    if trace is not None:
-        trace.record(direction, version, content_type, message_type, data)
-
-
-def certificates_in(message: bytes, *, tls13: bool) -> tuple[bytes, ...]:
-    """The DER certificates in a Certificate message (RFC 5246, 7.4.2; RFC 8446, 4.4.2), header included.
-
-    A message that is cut short gives the certificates up to the cut.
+    ``events`` are the messages and alerts in order, up to the end of the handshake; what a client of TLS 1.3 hears
+    later is in ``error``. ``error`` is what this side failed with, ``None`` where its handshake ended well.
+    ``peer_chain`` is what the peer sent, leaf first, not verified. ``accepted_issuers`` are the names of the CAs that a
+    server asked for (RFC 4514), ``None`` where it asked for no certificate, empty where it named none: any CA.
+    ``certificate_sent`` says whether this side showed a certificate.
     """
-    position = 4  # message type and length
-    if tls13:
-        position += 1 + (message[position] if len(message) > position else 0)  # certificate_request_context
-    position += 3  # length of the list
-    found = []
-    while position + 3 <= len(message):
-        length = int.from_bytes(message[position : position + 3], "big")
-        position += 3
-        entry = message[position : position + length]
-        if len(entry) != length or not length:
-            break
-        found.append(entry)
-        position += length
-        if tls13:
-            position += 2 + int.from_bytes(message[position : position + 2], "big")  # extensions of the entry
-    return tuple(found)
+
+    role: Role
+    events: tuple[TraceEvent, ...]
+    error: OSError | None
+    tls_version: str | None
+    server_hostname: str | None
+    peer_address: str | None
+    peer_chain: tuple[x509.Certificate, ...]
+    accepted_issuers: tuple[str, ...] | None
+    certificate_sent: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form, version 1: no secrets, certificates by label, serial number, end date and fingerprint."""
+        from mtls._record import certificate_facts
+
+        error = self.error
+        return {
+            "version": 1,
+            "role": self.role.value,
+            "tls_version": self.tls_version,
+            "server_hostname": self.server_hostname,
+            "peer_address": self.peer_address,
+            "events": [event.to_dict() for event in self.events],
+            "peer_chain": [certificate_facts(_certificate.der(each)) for each in self.peer_chain[:_LISTED]],
+            "accepted_issuers": None if self.accepted_issuers is None else list(self.accepted_issuers[:_LISTED]),
+            "certificate_sent": self.certificate_sent,
+            "error": error.to_dict() if isinstance(error, HandshakeError) else None if error is None else repr(error),
+        }
+
+    def __str__(self) -> str:
+        other = self.role.other.value if self.server_hostname is None else self.server_hostname
+        names = (self.role.value, _certificate.printable(other, 40))
+        left, right = names if self.role is Role.CLIENT else (other, self.role.value)
+        lines = [f"{'':>10}  {left:<{_COLUMN}}{'':{_ARROW + 4}}{right}"]
+        lines += [self._line(event) for event in self.events]
+        if self.error is not None:
+            lines.append(f"  {self.error}")
+        return "\n".join(lines)
+
+    def _line(self, event: TraceEvent) -> str:
+        from_client = (event.direction is Direction.SENT) is (self.role is Role.CLIENT)
+        name = f"alert {event.name}" if event.is_alert else event.name
+        size = f"{event.size:,} bytes"
+        left, right = (name, size) if from_client else (size, name)
+        line = "─" * _ARROW
+        arrow = f"{line}▶" if from_client else f"◀{line}"
+        mark = "  ✗" if event.is_alert and event.name not in _HARMLESS else ""
+        return f"{event.at * 1000:7.1f} ms  {left:<{_COLUMN}}{arrow}   {right}{mark}"
+
+    def __repr__(self) -> str:
+        ended = "ok" if self.error is None else "failed"
+        return f"<Trace of the {self.role.value}: {len(self.events)} messages, {ended}>"
+
+
+_ARROW, _COLUMN, _LISTED = 16, 30, 20
+_HARMLESS = frozenset({"close_notify", "user_canceled"})

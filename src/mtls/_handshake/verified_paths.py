@@ -12,6 +12,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from collections.abc import Set as AbstractSet
 
 _MOST = 1024
@@ -19,9 +20,14 @@ _MOST = 1024
 
 
 class VerifiedPaths:
-    """The verified paths of one generation that were used last, by leaf (all DER)."""
+    """The verified paths of one generation that were used last, by leaf, and its anchors (all DER).
 
-    def __init__(self) -> None:
+    ``anchors`` gives those of the generation; it is asked once, when somebody wants to know who a peer is.
+    """
+
+    def __init__(self, anchors: Callable[[], Iterable[bytes]]) -> None:
+        self._list_anchors = anchors
+        self._anchors: frozenset[bytes] | None = None
         self._paths: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()
         self._lock = threading.RLock()  # a signal handler may make a connection while the lock is held
 
@@ -45,19 +51,29 @@ class VerifiedPaths:
                 self._paths[leaf] = path
             return path
 
+    @property
+    def anchors(self) -> frozenset[bytes]:
+        """The anchors that OpenSSL lists: all but pinned leaves."""
+        if self._anchors is None:
+            self._anchors = frozenset(self._list_anchors())
+        return self._anchors
+
 
 def verified_path(connection: Any) -> tuple[bytes, ...]:
     """The path that OpenSSL verified on a C-level connection (DER, leaf first); empty on a resumed one."""
     return tuple(entry.public_bytes(_ssl.ENCODING_DER) for entry in connection.get_verified_chain() or ())
 
 
-def up_to_anchor(connection: Any, path: tuple[bytes, ...]) -> tuple[bytes, ...]:
+def up_to_anchor(connection: Any, path: tuple[bytes, ...], paths: VerifiedPaths | None) -> tuple[bytes, ...]:
     """The part of a verified path that the truststore vouches for.
 
     Behind a pinned leaf OpenSSL puts whatever CAs the peer sent; they may be of its own making, with the name and the
-    key of the real ones. ``get_ca_certs`` lists all anchors but such leaves.
+    key of the real ones. ``get_ca_certs`` lists all anchors but such leaves. ``paths`` are those of the connection's
+    generation, ``None`` for a context of somebody else.
     """
-    return path if len(path) == 1 else cut_at_anchor(path, frozenset(connection.context.get_ca_certs(True)))
+    if len(path) == 1:
+        return path
+    return cut_at_anchor(path, frozenset(connection.context.get_ca_certs(True)) if paths is None else paths.anchors)
 
 
 def cut_at_anchor(path: tuple[bytes, ...], anchors: AbstractSet[bytes]) -> tuple[bytes, ...]:

@@ -8,11 +8,14 @@ import subprocess
 
 import pytest
 
-from mtls._handshake import tables
+from mtls._handshake.alerts import ALERT_NAMES, ALERTS, alert_of_reason
 from mtls._handshake.diagnosis import Observation, diagnose
+from mtls._handshake.reasons import REASONS as PLACED
+from mtls._handshake.rules import RULES, Progress, Rule, Shown
+from mtls._handshake.verify_codes import VERIFY_CODES
 from mtls._model import FailureReason, Role
 
-ALL_MEANINGS = tables.CERTIFICATE_ALERTS | tables.NEGOTIATION_ALERTS | tables.OTHER_ALERTS
+UNCONDITIONAL = {"role", "progress", "shown", "tls13", "ticket", "message", "alert", "reason", "failures"}
 
 
 def _reasons_of_openssl() -> list[str]:
@@ -32,17 +35,38 @@ ALERT_REASONS = [reason for reason in REASONS if "_ALERT_" in reason and reason.
 
 
 def test_every_alert_of_the_registry_has_a_meaning() -> None:
-    assert set(ALL_MEANINGS) == set(tables.ALERT_NAMES.values())
+    assert set(ALERTS) == set(ALERT_NAMES.values())
 
 
-def test_no_alert_has_two_meanings() -> None:
-    count = len(tables.CERTIFICATE_ALERTS) + len(tables.NEGOTIATION_ALERTS) + len(tables.OTHER_ALERTS)
-    assert count == len(ALL_MEANINGS)
+def test_what_happened_always_has_a_rule_without_conditions_at_the_end_of_its_list() -> None:
+    for trigger, rules in RULES.items():
+        assert all(getattr(rules[-1], name) is None for name in UNCONDITIONAL), trigger
+
+
+def test_only_the_last_rule_of_a_list_has_no_conditions() -> None:
+    def has_conditions(rule: Rule) -> bool:
+        return any(getattr(rule, name) is not None for name in UNCONDITIONAL)
+
+    for trigger, rules in RULES.items():
+        early = [rule for rule in rules[:-1] if not has_conditions(rule)]
+        assert not early, trigger
+
+
+@pytest.mark.skipif(not REASONS, reason="the openssl program, which lists the reasons, is not installed")
+def test_every_reason_of_openssl_is_placed_or_is_an_alert() -> None:
+    missing = [reason for reason in REASONS if reason not in PLACED and alert_of_reason(reason) is None]
+    assert not missing
+
+
+@pytest.mark.skipif(not REASONS, reason="the openssl program, which lists the reasons, is not installed")
+def test_no_reason_is_placed_that_openssl_does_not_have_or_had() -> None:
+    spelled = [reason for reason in PLACED if reason not in REASONS]
+    assert len(spelled) < len(PLACED) / 20, spelled
 
 
 @pytest.mark.parametrize("code", range(1, 96))
 def test_every_verify_code_of_openssl_3_has_a_failure(code: int) -> None:
-    assert isinstance(tables.VERIFY_CODES[code], FailureReason)
+    assert isinstance(VERIFY_CODES[code], FailureReason)
 
 
 @pytest.mark.skipif(not REASONS, reason="the openssl program, which lists the reasons, is not installed")
@@ -53,7 +77,7 @@ def test_the_openssl_program_lists_its_reasons() -> None:
 
 @pytest.mark.parametrize("reason", ALERT_REASONS)
 def test_every_reason_that_speaks_of_a_received_alert_gives_its_registered_name(reason: str) -> None:
-    assert tables.alert_of_reason(reason) in tables.ALERT_NAMES.values()
+    assert alert_of_reason(reason) in ALERT_NAMES.values()
 
 
 @pytest.mark.parametrize(
@@ -67,33 +91,25 @@ def test_every_reason_that_speaks_of_a_received_alert_gives_its_registered_name(
     ],
 )
 def test_spellings_of_openssl_that_differ_from_the_registry_are_known(reason: str, alert: str) -> None:
-    assert tables.alert_of_reason(reason) == alert
+    assert alert_of_reason(reason) == alert
 
 
 @pytest.mark.parametrize("reason", [None, "CERTIFICATE_VERIFY_FAILED", "TLSV1_ALERT_SOMETHING_NEW", "NO_SHARED_CIPHER"])
 def test_a_reason_that_is_no_received_alert_gives_none(reason: str | None) -> None:
-    assert tables.alert_of_reason(reason) is None
+    assert alert_of_reason(reason) is None
 
 
 @pytest.mark.parametrize("role", [*Role, None])
-@pytest.mark.parametrize("finished", [False, True])
-@pytest.mark.parametrize("chain_seen", [False, True])
-@pytest.mark.parametrize("has_certificate", [False, True])
+@pytest.mark.parametrize("progress", Progress)
+@pytest.mark.parametrize("shown", Shown)
 def test_every_reason_in_every_situation_is_placed_or_left_open_without_a_fault(
-    *, role: Role | None, finished: bool, chain_seen: bool, has_certificate: bool
+    role: Role | None, progress: Progress, shown: Shown
 ) -> None:
     for reason in [*REASONS, None]:
         for verify_code in (0, 20):
             found = diagnose(
-                Observation(
-                    role=role,
-                    finished=finished,
-                    chain_seen=chain_seen,
-                    hello_seen=chain_seen,
-                    has_certificate=has_certificate,
-                    reason=reason,
-                    verify_code=verify_code,
-                )
+                Observation(role=role, progress=progress, shown=shown, reason=reason, verify_code=verify_code)
             )
             assert isinstance(found.failure, FailureReason)
             assert found.step is None or 1 <= found.step <= 8
+            assert found.because

@@ -1,0 +1,195 @@
+"""The messages and alerts of one handshake, as OpenSSL saw them, decrypted.
+
+Theory of operation: OpenSSL calls ``callback`` for each message until the handshake has ended; then the connection is
+moved to a context without one (``Serving.quiet``), because a lasting callback costs bulk data a tenth to a half of its
+speed. The callback only keeps what it is given; who asks pays for the rest. It never raises, and what a hostile peer
+sends fills no memory.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from mtls._handshake.alerts import ALERT_NAMES
+from mtls._handshake.trace import Direction, TraceEvent
+
+_ALERT, _HANDSHAKE = 21, 22
+_TLS13 = 0x0304
+_CERTIFICATE, _CERTIFICATE_REQUEST = 11, 13
+_BODIES = frozenset({_CERTIFICATE, _CERTIFICATE_REQUEST})
+_MESSAGES = {
+    0: "HelloRequest",
+    1: "ClientHello",
+    2: "ServerHello",
+    4: "NewSessionTicket",
+    5: "EndOfEarlyData",
+    8: "EncryptedExtensions",
+    11: "Certificate",
+    12: "ServerKeyExchange",
+    13: "CertificateRequest",
+    14: "ServerHelloDone",
+    15: "CertificateVerify",
+    16: "ClientKeyExchange",
+    20: "Finished",
+    22: "CertificateStatus",
+    24: "KeyUpdate",
+}
+_MOST_EVENTS = 200
+"""A handshake has about ten messages; a hostile peer does not get to fill the memory."""
+_HEADER = 4
+"""Bytes of the type and length of a handshake message."""
+_CERTIFICATE_AUTHORITIES = 47
+_VERSIONS = {0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
+
+
+def available() -> bool:
+    """Whether this interpreter can trace: the callback is private in CPython 3.8 and later."""
+    import _ssl
+
+    return hasattr(_ssl._SSLContext, "_msg_callback")
+
+
+_Entry = tuple[str, int, int, int, Any, float]
+"""Direction, version, content type, message type, size (or the body where it is kept), time."""
+
+
+class HandshakeLog:
+    """What OpenSSL told of one handshake, as it came."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self) -> None:
+        self.entries: list[_Entry] = []
+
+    @property
+    def events(self) -> tuple[TraceEvent, ...]:
+        """Every message and alert, in order."""
+        start = self.entries[0][-1] if self.entries else 0.0
+        return tuple(_event(entry, start) for entry in self.entries)
+
+    @property
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """The certificates of the peer as they were sent (DER, leaf first); empty where none came."""
+        found = self._body(_CERTIFICATE, "read")
+        return () if found is None else certificates_in(found[1], tls13=found[0])
+
+    @property
+    def own_chain(self) -> tuple[bytes, ...] | None:
+        """The certificates that this side sent, ``None`` where it sent no Certificate message."""
+        found = self._body(_CERTIFICATE, "write")
+        return None if found is None else certificates_in(found[1], tls13=found[0])
+
+    @property
+    def authorities(self) -> tuple[bytes, ...] | None:
+        """The names of the CAs that the server asked for (DER); ``None`` where it did not ask, empty for any CA."""
+        found = self._body(_CERTIFICATE_REQUEST, "read")
+        return None if found is None else authorities_in(found[1], tls13=found[0])
+
+    @property
+    def last_received(self) -> str | None:
+        """The handshake message of the peer that arrived last."""
+        for way, _, content, message, _, _ in reversed(self.entries):
+            if way == "read" and content == _HANDSHAKE:
+                return _MESSAGES.get(message)
+        return None
+
+    @property
+    def alert_received(self) -> str | None:
+        """The alert of the peer that arrived last."""
+        for way, _, content, number, _, _ in reversed(self.entries):
+            if way == "read" and content == _ALERT:
+                return ALERT_NAMES.get(number)
+        return None
+
+    def saw(self, name: str, direction: Direction) -> bool:
+        """Whether a message of this name went this way."""
+        way = "write" if direction is Direction.SENT else "read"
+        return any(
+            entry[0] == way and entry[2] == _HANDSHAKE and _MESSAGES.get(entry[3]) == name for entry in self.entries
+        )
+
+    def _body(self, message: int, way: str) -> tuple[bool, bytes] | None:
+        for entry_way, version, content, number, body, _ in self.entries:
+            if (entry_way, content, number) == (way, _HANDSHAKE, message):
+                return version == _TLS13, body
+        return None
+
+
+def callback(connection: Any, direction: str, version: int, content: int, message: int, data: bytes) -> None:
+    """The message callback of a listening context. Anything but handshake messages and alerts is passed over."""
+    if content in (_HANDSHAKE, _ALERT):
+        try:
+            entries = connection._mtls.log.entries
+        except AttributeError:  # not a connection of ours
+            return
+        if len(entries) < _MOST_EVENTS:
+            kept = data if message in _BODIES and content == _HANDSHAKE else len(data)
+            entries.append((direction, version, content, message, kept, time.monotonic()))
+
+
+def _event(entry: _Entry, start: float) -> TraceEvent:
+    way, version, content, message, kept, at = entry
+    names = ALERT_NAMES if content == _ALERT else _MESSAGES
+    return TraceEvent(
+        direction=Direction.SENT if way == "write" else Direction.RECEIVED,
+        name=names.get(message, f"unknown ({message})"),
+        is_alert=content == _ALERT,
+        size=kept if isinstance(kept, int) else len(kept),
+        at=at - start,
+        tls_version=_VERSIONS.get(version),
+    )
+
+
+def certificates_in(message: bytes, *, tls13: bool) -> tuple[bytes, ...]:
+    """The DER certificates in a Certificate message (RFC 5246, 7.4.2; RFC 8446, 4.4.2), header included.
+
+    A message that is cut short gives the certificates up to the cut.
+    """
+    position = _HEADER
+    if tls13:
+        position += 1 + (message[position] if len(message) > position else 0)  # certificate_request_context
+    position += 3  # length of the list
+    found = []
+    while position + 3 <= len(message):
+        length = int.from_bytes(message[position : position + 3], "big")
+        position += 3
+        entry = message[position : position + length]
+        if len(entry) != length or not length:
+            break
+        found.append(entry)
+        position += length
+        if tls13:
+            position += 2 + int.from_bytes(message[position : position + 2], "big")  # extensions of the entry
+    return tuple(found)
+
+
+def authorities_in(message: bytes, *, tls13: bool) -> tuple[bytes, ...]:
+    """The DER names in a CertificateRequest (RFC 5246, 7.4.4; RFC 8446, 4.2.4), header included, up to a cut."""
+    rest = message[_HEADER:]
+    if not tls13:
+        _, rest = _vector(rest, 1)  # certificate types
+        _, rest = _vector(rest, 2)  # signature algorithms
+        return _names(_vector(rest, 2)[0])
+    _, rest = _vector(rest, 1)  # certificate_request_context
+    extensions, _ = _vector(rest, 2)
+    while len(extensions) >= _HEADER:
+        number = int.from_bytes(extensions[:2], "big")
+        body, extensions = _vector(extensions[2:], 2)
+        if number == _CERTIFICATE_AUTHORITIES:
+            return _names(_vector(body, 2)[0])
+    return ()
+
+
+def _names(listed: bytes) -> tuple[bytes, ...]:
+    found = []
+    while len(listed) > 2:  # noqa: PLR2004 - the bytes of a length
+        entry, listed = _vector(listed, 2)
+        found.append(entry)
+    return tuple(found)
+
+
+def _vector(content: bytes, size: int) -> tuple[bytes, bytes]:
+    """A vector whose length has ``size`` bytes, and what follows it."""
+    length = int.from_bytes(content[:size], "big")
+    return content[size : size + length], content[size + length :]
