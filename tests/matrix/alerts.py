@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import mtls
 from tests.matrix import faults
 from tests.matrix.peers import base
+from tests.matrix.peers.java import JAVA_IS_EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ SERVERS: Mapping[str, Mapping[str, Says]] = {
     "Java": {
         **_OPENSSL,
         **_always("certificate_unknown"),
-        faults.NONE: ("handshake_failure", "certificate_required"),
+        faults.NONE: ("handshake_failure", "certificate_required") if JAVA_IS_EXACT else "bad_certificate",
         "weak key": ACCEPTS,
     },
     "Go": _GO,
@@ -94,8 +95,8 @@ CLIENTS: Mapping[str, Mapping[str, Says]] = {
     "Node": {**_always(CLOSES), "weak key": ACCEPTS, base.GROUP: ("", NO_HELLO)},
     "Java": {
         **_always("certificate_unknown"),
-        "expired": "certificate_expired",
-        "not yet valid": "bad_certificate",
+        "expired": ("certificate_expired", "certificate_expired" if JAVA_IS_EXACT else "certificate_unknown"),
+        "not yet valid": ("bad_certificate", "bad_certificate" if JAVA_IS_EXACT else "certificate_unknown"),
         "revoked": "certificate_revoked",
         "weak key": ACCEPTS,
     },

@@ -228,8 +228,8 @@ class Connection:
 
     def _observe(self, cause: OSError, real: Any, phase: Phase, traffic: Traffic, *, chain_seen: bool) -> Observation:
         settings, log = self.settings, self.log
-        cipher = real.cipher()
-        tls13 = None if cipher is None else cipher[1] == "TLSv1.3"
+        version = self._version(real)
+        tls13 = None if version is None else version == "TLS 1.3"
         if traffic.heard:
             progress = Progress.TALKED
         elif phase is not Phase.HANDSHAKE:
@@ -238,7 +238,7 @@ class Connection:
             progress = Progress.ANSWERED
         elif chain_seen:
             progress = Progress.CHAIN
-        elif cipher is not None or (settings.role is Role.SERVER and real.shared_ciphers() is not None):
+        elif self._has_said_hello(real):
             progress = Progress.HELLO
         else:
             progress = Progress.NOTHING
@@ -254,6 +254,20 @@ class Connection:
             alert=None if log is None else log.alert_received,
             **reading_of(cause),
         )
+
+    def _has_said_hello(self, real: Any) -> bool:
+        """Whether the peer's hello has come, and was taken."""
+        if self.settings.role is Role.SERVER:
+            return real.cipher() is not None or real.shared_ciphers() is not None
+        return real.cipher() is not None or (self.log is not None and self.log.last_received is not None)
+
+    def _version(self, real: Any) -> str | None:
+        """The version that was negotiated; TLS 1.2 has no cipher to show in the middle of a handshake."""
+        cipher = real.cipher()
+        if cipher is not None:
+            return str(cipher[1]).replace("TLSv", "TLS ")
+        tls13 = None if self.log is None else self.log.tls13
+        return None if tls13 is None else "TLS 1.3" if tls13 else "TLS 1.2"
 
     def _has_answered(self, log: HandshakeLog) -> bool:
         """Whether our certificate flight is out, and (of a server) nothing came back."""
@@ -274,13 +288,12 @@ class Connection:
     def _facts(self, real: Any) -> dict[str, Any]:
         """The fields of an error that do not depend on what went wrong."""
         keystore = self.settings.keystore
-        cipher = real.cipher()
         chain = self._peer_chain(real)
         return {
             "role": self.settings.role,
             "local_certificate": None if keystore is None else leaf_der(keystore),
             "peer_chain": lambda: tuple(map(_der, chain)),
-            "tls_version": None if cipher is None else cipher[1].replace("TLSv", "TLS "),
+            "tls_version": self._version(real),
             "server_hostname": self.server_hostname,
             "peer_address": self.address,
         }

@@ -177,6 +177,7 @@ class TLSObject(_Hooks, ssl.SSLObject):
 
     def unwrap(self) -> None:
         """As :meth:`ssl.SSLObject.unwrap`."""
+        self._wrote = True  # a close_notify is encrypted like data
         try:
             self._sslobj.shutdown()
         except _SIGNALS:
@@ -243,6 +244,7 @@ class TLSSocket(_Hooks, ssl.SSLSocket):
 
     def unwrap(self) -> socket.socket:
         """As :meth:`ssl.SSLSocket.unwrap`."""
+        self._wrote = True  # a close_notify is encrypted like data
         try:
             return super().unwrap()
         except _SIGNALS:

@@ -16,8 +16,9 @@ from mtls._handshake.trace import Direction, TraceEvent
 
 _ALERT, _HANDSHAKE = 21, 22
 _TLS13 = 0x0304
-_CERTIFICATE, _CERTIFICATE_REQUEST = 11, 13
-_BODIES = frozenset({_CERTIFICATE, _CERTIFICATE_REQUEST})
+_CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _CERTIFICATE_REQUEST = 1, 2, 11, 13
+_BODIES = frozenset({_SERVER_HELLO, _CERTIFICATE, _CERTIFICATE_REQUEST})
+_HELLOS = frozenset({_CLIENT_HELLO, _SERVER_HELLO})
 _MESSAGES = {
     0: "HelloRequest",
     1: "ClientHello",
@@ -39,6 +40,10 @@ _MOST_EVENTS = 200
 """A handshake has about ten messages; a hostile peer does not get to fill the memory."""
 _HEADER = 4
 """Bytes of the type and length of a handshake message."""
+_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+"""The random of a ServerHello that is a HelloRetryRequest (RFC 8446, 4.1.3)."""
+_RANDOM = 6
+"""Where the random of a hello begins: after the header and the version."""
 _CERTIFICATE_AUTHORITIES = 47
 _VERSIONS = {0x0303: "TLS 1.2", 0x0304: "TLS 1.3"}
 
@@ -89,10 +94,13 @@ class HandshakeLog:
     @property
     def last_received(self) -> str | None:
         """The handshake message of the peer that arrived last."""
-        for way, _, content, message, _, _ in reversed(self.entries):
-            if way == "read" and content == _HANDSHAKE:
-                return _MESSAGES.get(message)
-        return None
+        return next((_name(entry) for entry in reversed(self.entries) if _is_message(entry, "read")), None)
+
+    @property
+    def tls13(self) -> bool | None:
+        """Whether it is TLS 1.3; ``None`` before anything shows it: OpenSSL stamps the hellos with what it offers."""
+        last = next((entry for entry in reversed(self.entries) if _is_message(entry, "read")), None)
+        return None if last is None or last[3] in _HELLOS else last[1] == _TLS13
 
     @property
     def alert_received(self) -> str | None:
@@ -105,9 +113,7 @@ class HandshakeLog:
     def saw(self, name: str, direction: Direction) -> bool:
         """Whether a message of this name went this way."""
         way = "write" if direction is Direction.SENT else "read"
-        return any(
-            entry[0] == way and entry[2] == _HANDSHAKE and _MESSAGES.get(entry[3]) == name for entry in self.entries
-        )
+        return any(_is_message(entry, way) and _name(entry) == name for entry in self.entries)
 
     def _body(self, message: int, way: str) -> tuple[bool, bytes] | None:
         for entry_way, version, content, number, body, _ in self.entries:
@@ -128,12 +134,23 @@ def callback(connection: Any, direction: str, version: int, content: int, messag
             entries.append((direction, version, content, message, kept, time.monotonic()))
 
 
+def _is_message(entry: _Entry, way: str) -> bool:
+    return entry[0] == way and entry[2] == _HANDSHAKE
+
+
+def _name(entry: _Entry) -> str | None:
+    """Of a handshake message."""
+    _, _, _, message, kept, _ = entry
+    if message == _SERVER_HELLO and kept[_RANDOM : _RANDOM + len(_RETRY)] == _RETRY:
+        return "HelloRetryRequest"
+    return _MESSAGES.get(message)
+
+
 def _event(entry: _Entry, start: float) -> TraceEvent:
-    way, version, content, message, kept, at = entry
-    names = ALERT_NAMES if content == _ALERT else _MESSAGES
+    way, version, content, number, kept, at = entry
     return TraceEvent(
         direction=Direction.SENT if way == "write" else Direction.RECEIVED,
-        name=names.get(message, f"unknown ({message})"),
+        name=(ALERT_NAMES.get(number) if content == _ALERT else _name(entry)) or f"unknown ({number})",
         is_alert=content == _ALERT,
         size=kept if isinstance(kept, int) else len(kept),
         at=at - start,

@@ -175,15 +175,6 @@ ALERT_RULES: tuple[Rule, ...] = (
         role=_CLIENT,
         progress=_FINISHED,
         tls13=True,
-        ticket=True,
-        step=S.APPLICATION_DATA,
-        because="the server's session ticket shows that it had taken our Finished",
-    ),
-    Rule(
-        triggers=(A.RECORD,),
-        role=_CLIENT,
-        progress=_FINISHED,
-        tls13=True,
         wrote=False,
         step=S.KEY_EXCHANGE,
         because="we had sent no data, so a record of our last flight did not decrypt",
@@ -194,7 +185,8 @@ ALERT_RULES: tuple[Rule, ...] = (
         progress=_FINISHED,
         tls13=True,
         step=None,
-        because="the record that did not decrypt may have been our Finished (7) or our first data (8)",
+        because="the record that did not decrypt may have been our Finished (7) or our first data (8); a session "
+        "ticket does not tell them apart: Go sends it before it has read our Finished",
     ),
     Rule(
         triggers=(A.RECORD,),
@@ -427,7 +419,7 @@ OWN_RULES: tuple[Rule, ...] = (
             because=f"the message of the {role.other.value} that arrived last could not be used",
         )
         for role, messages, step in (
-            (_CLIENT, "ServerHello EncryptedExtensions", S.SERVER_HELLO),
+            (_CLIENT, "HelloRetryRequest ServerHello EncryptedExtensions", S.SERVER_HELLO),
             (_CLIENT, "Certificate", S.SERVER_CERTIFICATE),
             (_CLIENT, "CertificateVerify", S.CLIENT_VERIFIES_SERVER),
             (_CLIENT, "ServerKeyExchange Finished", S.KEY_EXCHANGE),
@@ -467,6 +459,14 @@ SILENCE_RULES: tuple[Rule, ...] = (
         progress=_NOTHING,
         step=S.CLIENT_HELLO,
         because="no ClientHello came",
+    ),
+    Rule(
+        triggers=_SILENT,
+        role=_CLIENT,
+        progress=_HELLO,
+        message=frozenset({"HelloRetryRequest"}),
+        step=S.SERVER_HELLO,
+        because="the server asked for another ClientHello, and nothing came in answer to it",
     ),
     Rule(
         triggers=_SILENT,
