@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from mtls._handshake.peer_identity import peer_identity as peer_identity
     from mtls._handshake.peer_policy import PeerPolicy as PeerPolicy
     from mtls._handshake.trace import Direction as Direction
-    from mtls._handshake.trace import Trace as Trace
     from mtls._handshake.trace import TraceEvent as TraceEvent
+    from mtls._handshake.tracing import Trace as Trace
     from mtls._model import AnchorKind as AnchorKind
     from mtls._model import ChainRules as ChainRules
     from mtls._model import ClientAuth as ClientAuth
@@ -98,7 +98,8 @@ _HOMES = {
     "_handshake.peer": ("PeerIdentity",),
     "_handshake.peer_identity": ("peer_identity",),
     "_handshake.peer_policy": ("PeerPolicy",),
-    "_handshake.trace": ("Direction", "Trace", "TraceEvent"),
+    "_handshake.trace": ("Direction", "TraceEvent"),
+    "_handshake.tracing": ("Trace",),
     "_model": (
         "AnchorKind",
         "ChainRules",

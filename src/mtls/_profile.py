@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from mtls._handshake.following import Reload
     from mtls._handshake.peer import PeerIdentity
     from mtls._handshake.peer_policy import PeerPolicy
-    from mtls._handshake.trace import Trace
+    from mtls._handshake.tracing import Trace
     from mtls._verified_chain import VerifiedChain
     from mtls.errors import HandshakeError
 

@@ -338,7 +338,9 @@ class HandshakeError(MTLSError, ssl.SSLError):
         return attributes(self)
 
     def __copy__(self) -> HandshakeError:
-        again = type(self)(*self.args, **self._plain(), account=self._account, **self._lazy())
+        again = type(self).__new__(type(self))
+        OSError.__init__(again, *self.args)  # ours asks for every field, and there is one copy for each call refused
+        again.__dict__.update({name: value for name, value in self.__dict__.items() if name != "__notes__"})
         again.__cause__ = self.__cause__
         return again
 

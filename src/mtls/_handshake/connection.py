@@ -61,7 +61,6 @@ class Connection:
 
     __slots__ = (
         "address",
-        "authorities",
         "context",
         "keeps_log",
         "log",
@@ -72,7 +71,6 @@ class Connection:
         "server_hostname",
         "serving",
         "settings",
-        "shown",
     )
 
     def __init__(
@@ -87,8 +85,6 @@ class Connection:
         self.log: HandshakeLog | None = HandshakeLog() if serving.listens else None
         self.keeps_log = keeps_log
         """Whether somebody wants to see what comes after the handshake, too; then nothing is made quiet."""
-        self.shown: Shown | None = None
-        self.authorities: tuple[bytes, ...] = ()
         self.logs = True
         self.reported = False
         self.memory: tuple[ssl.MemoryBIO, ssl.MemoryBIO] | None = None
@@ -136,16 +132,11 @@ class Connection:
 
     def settle(self, real: Any) -> None:
         """The handshake has ended well: stop listening, and keep of what was heard what a late refusal needs."""
-        log = self.log
-        if log is None:
-            return
-        if self.keeps_log:
+        if self.log is None or self.keeps_log:
             return
         real.context = self.serving.quiet
-        if self.settings.role is Role.CLIENT:
-            self.shown = self._shown()
-            self.authorities = (log.authorities or ())[:_MOST_AUTHORITIES]
-        self.log = None
+        if self.settings.role is Role.SERVER:  # a client may still be refused: what was asked and sent tells why
+            self.log = None
 
     def _denied(self, real: Any, failure: FailureReason, detail: str, leaf: bytes | None) -> PeerVerificationError:
         return PeerVerificationError(
@@ -228,7 +219,7 @@ class Connection:
 
     def _observe(self, cause: OSError, real: Any, phase: Phase, traffic: Traffic, *, chain_seen: bool) -> Observation:
         settings, log = self.settings, self.log
-        version = self._version(real)
+        version = self.version(real)
         tls13 = None if version is None else version == "TLS 1.3"
         if traffic.heard:
             progress = Progress.TALKED
@@ -243,16 +234,17 @@ class Connection:
         else:
             progress = Progress.NOTHING
         late = progress is Progress.FINISHED and settings.role is Role.CLIENT and bool(tls13)
+        reading = reading_of(cause)
         return Observation(
             role=settings.role,
             progress=progress,
-            shown=self.shown or self._shown(),
+            shown=self._shown(real),
             tls13=tls13,
-            ticket=_ticket(real, drained=traffic.drained) if late else None,
+            ticket=_ticket(real, drained=traffic.drained) if late and "transport" in reading else None,
             wrote=traffic.wrote,
             message=None if log is None else log.last_received,
             alert=None if log is None else log.alert_received,
-            **reading_of(cause),
+            **reading,
         )
 
     def _has_said_hello(self, real: Any) -> bool:
@@ -261,7 +253,7 @@ class Connection:
             return real.cipher() is not None or real.shared_ciphers() is not None
         return real.cipher() is not None or (self.log is not None and self.log.last_received is not None)
 
-    def _version(self, real: Any) -> str | None:
+    def version(self, real: Any) -> str | None:
         """The version that was negotiated; TLS 1.2 has no cipher to show in the middle of a handshake."""
         cipher = real.cipher()
         if cipher is not None:
@@ -275,9 +267,12 @@ class Connection:
             return log.own_chain is not None and not log.saw("Certificate", Direction.RECEIVED)
         return log.saw("Finished", Direction.SENT) or log.saw("ClientKeyExchange", Direction.SENT)
 
-    def _shown(self) -> Shown:
-        """What is known of our own certificate; of a server's it is never asked."""
-        if self.log is None:
+    def _shown(self, real: Any) -> Shown:
+        """What is known of our own certificate; of a server's it is never asked.
+
+        A server that resumes a session knows the client from it, and asks for nothing.
+        """
+        if self.log is None or real.session_reused:
             return Shown.NONE if self.settings.keystore is None else Shown.PERHAPS
         if self.log.own_chain:
             return Shown.SENT
@@ -293,7 +288,7 @@ class Connection:
             "role": self.settings.role,
             "local_certificate": None if keystore is None else leaf_der(keystore),
             "peer_chain": lambda: tuple(map(_der, chain)),
-            "tls_version": self._version(real),
+            "tls_version": self.version(real),
             "server_hostname": self.server_hostname,
             "peer_address": self.address,
         }
@@ -329,7 +324,7 @@ class Connection:
         refused = found.step is settings.role.verified_at and found.side is not Side.LOCAL
         if settings.keystore is None or not refused:
             return None, None
-        authorities = self.authorities or (self.log is not None and self.log.authorities) or ()
+        authorities = (() if self.log is None else self.log.authorities or ())[:_MOST_AUTHORITIES]
 
         def ours() -> Account:
             from mtls._handshake.account import of_our_chain
@@ -340,7 +335,9 @@ class Connection:
 
 
 def _ticket(real: Any, *, drained: bool) -> bool | None:
-    """Whether a session ticket came, ``None`` where one may wait unread."""
+    """Whether a session ticket came, ``None`` where one may wait unread. It is asked only if the answer counts: OpenSSL
+    copies the session for it, at the cost of a third of a handshake.
+    """
     session = real.session
     if session is not None and session.has_ticket:
         return True

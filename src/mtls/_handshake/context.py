@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from mtls._handshake.generation import Generation, Narrowing
-    from mtls._handshake.trace import Trace
+    from mtls._handshake.tracing import Trace
     from mtls.errors import HandshakeError
 
 # another library may have replaced ssl.SSLContext by a subclass of its own; the real class is in the MRO of either

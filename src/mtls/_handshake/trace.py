@@ -1,20 +1,10 @@
-"""A handshake as messages: what one side sent and received, decrypted, with sizes and times.
-
-Rule: values only, bounded and escaped, safe to print and to log. They hold no key and no application data.
-"""
+"""One message of a handshake, or one alert: what somebody reads of it."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from mtls import _certificate
-from mtls._model import Role
-from mtls.errors import HandshakeError
-
-if TYPE_CHECKING:
-    from cryptography import x509
+from typing import Any
 
 
 class Direction(enum.StrEnum):
@@ -48,71 +38,3 @@ class TraceEvent:
             "at": round(self.at, 6),
             "tls_version": self.tls_version,
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Trace:
-    """The handshake of one connection, as this side saw it. ``print`` it to see the messages as arrows.
-
-    ``events`` are the messages and alerts in order, up to the end of the handshake; what a client of TLS 1.3 hears
-    later is in ``error``. ``error`` is what this side failed with, ``None`` where its handshake ended well.
-    ``peer_chain`` is what the peer sent, leaf first, not verified. ``accepted_issuers`` are the names of the CAs that a
-    server asked for (RFC 4514), ``None`` where it asked for no certificate, empty where it named none: any CA.
-    ``certificate_sent`` says whether this side showed a certificate.
-    """
-
-    role: Role
-    events: tuple[TraceEvent, ...]
-    error: OSError | None
-    tls_version: str | None
-    server_hostname: str | None
-    peer_address: str | None
-    peer_chain: tuple[x509.Certificate, ...]
-    accepted_issuers: tuple[str, ...] | None
-    certificate_sent: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready form, version 1: no secrets, certificates by label, serial number, end date and fingerprint."""
-        from mtls._record import certificate_facts
-
-        error = self.error
-        return {
-            "version": 1,
-            "role": self.role.value,
-            "tls_version": self.tls_version,
-            "server_hostname": self.server_hostname,
-            "peer_address": self.peer_address,
-            "events": [event.to_dict() for event in self.events],
-            "peer_chain": [certificate_facts(_certificate.der(each)) for each in self.peer_chain[:_LISTED]],
-            "accepted_issuers": None if self.accepted_issuers is None else list(self.accepted_issuers[:_LISTED]),
-            "certificate_sent": self.certificate_sent,
-            "error": error.to_dict() if isinstance(error, HandshakeError) else None if error is None else repr(error),
-        }
-
-    def __str__(self) -> str:
-        other = self.role.other.value if self.server_hostname is None else self.server_hostname
-        names = (self.role.value, _certificate.printable(other, 40))
-        left, right = names if self.role is Role.CLIENT else (other, self.role.value)
-        lines = [f"{'':>10}  {left:<{_COLUMN}}{'':{_ARROW + 4}}{right}"]
-        lines += [self._line(event) for event in self.events]
-        if self.error is not None:
-            lines.append(f"  {self.error}")
-        return "\n".join(lines)
-
-    def _line(self, event: TraceEvent) -> str:
-        from_client = (event.direction is Direction.SENT) is (self.role is Role.CLIENT)
-        name = f"alert {event.name}" if event.is_alert else event.name
-        size = f"{event.size:,} bytes"
-        left, right = (name, size) if from_client else (size, name)
-        line = "─" * _ARROW
-        arrow = f"{line}▶" if from_client else f"◀{line}"
-        mark = "  ✗" if event.is_alert and event.name not in _HARMLESS else ""
-        return f"{event.at * 1000:7.1f} ms  {left:<{_COLUMN}}{arrow}   {right}{mark}"
-
-    def __repr__(self) -> str:
-        ended = "ok" if self.error is None else "failed"
-        return f"<Trace of the {self.role.value}: {len(self.events)} messages, {ended}>"
-
-
-_ARROW, _COLUMN, _LISTED = 16, 30, 20
-_HARMLESS = frozenset({"close_notify", "user_canceled"})
