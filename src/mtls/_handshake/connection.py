@@ -16,7 +16,6 @@ from mtls._handshake.diagnosis import Diagnosis, Observation, diagnose
 from mtls._handshake.listening import HandshakeLog
 from mtls._handshake.reasons import REASONS, ReasonKind
 from mtls._handshake.rules import Progress, Shown
-from mtls._handshake.staging import leaf_der
 from mtls._handshake.trace import Direction
 from mtls._handshake.verified_paths import verified_path
 from mtls._model import Evidence, FailureReason, Phase, Role, Side
@@ -62,6 +61,7 @@ class Connection:
     __slots__ = (
         "address",
         "context",
+        "generation",
         "keeps_log",
         "log",
         "logs",
@@ -77,6 +77,7 @@ class Connection:
         self, context: Any, generation: Generation, serving: Serving, server_hostname: str | None, *, keeps_log: bool
     ) -> None:
         self.context = context
+        self.generation = generation
         self.settings = generation.settings
         self.paths = generation.paths
         self.serving = serving
@@ -282,11 +283,10 @@ class Connection:
 
     def _facts(self, real: Any) -> dict[str, Any]:
         """The fields of an error that do not depend on what went wrong."""
-        keystore = self.settings.keystore
         chain = self._peer_chain(real)
         return {
             "role": self.settings.role,
-            "local_certificate": None if keystore is None else leaf_der(keystore),
+            "local_certificate": self.generation.leaf,
             "peer_chain": lambda: tuple(map(_der, chain)),
             "tls_version": self.version(real),
             "server_hostname": self.server_hostname,
@@ -331,7 +331,7 @@ class Connection:
 
             return of_our_chain(settings, authorities, found.failure, now)
 
-        return leaf_der(settings.keystore), ours
+        return self.generation.leaf, ours
 
 
 def _ticket(real: Any, *, drained: bool) -> bool | None:

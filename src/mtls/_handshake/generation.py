@@ -13,6 +13,7 @@ import os
 import ssl
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mtls._handshake import listening, staging
@@ -123,6 +124,12 @@ class Generation:
         self.context = first.context
         """The context of a connection that asks for nothing special; also the one that readers describe."""
         self.paths = VerifiedPaths(lambda: first.context.get_ca_certs(True))
+
+    @cached_property
+    def leaf(self) -> bytes | None:
+        """The certificate that we show (DER): every failure names it."""
+        keystore = self.settings.keystore
+        return None if keystore is None else staging.leaf_der(keystore)
 
     def serving(self, alpn: tuple[str, ...], narrowing: Narrowing = ()) -> Serving:
         """What serves connections with one ALPN list and one narrowing; built at first use."""
