@@ -7,7 +7,7 @@ first and the text is derived from them. No field, text, ``repr`` or pickle ever
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mtls._model import Evidence, FailureReason, Finding, HandshakeStep, Phase, Role, Severity, Side, SourceFailure
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from mtls._report import Report
+
+_T = TypeVar("_T")
 
 __all__ = [
     "ChainError",
@@ -284,12 +286,7 @@ class HandshakeError(MTLSError, ssl.SSLError):
         """What the checks say, asked once; a fault of theirs must not hide what happened."""
         account, self._account = self._account, None
         if account is not None:
-            try:
-                self._known = account()
-            except Exception:
-                import logging
-
-                logging.getLogger("mtls").exception("the chain behind a failure could not be explained")
+            self._known = _attempt(account, self._known)
         return self._known
 
     @property
@@ -312,22 +309,25 @@ class HandshakeError(MTLSError, ssl.SSLError):
         """What to do next, in one or two sentences."""
         from mtls._wording import hint
 
-        return hint(self)
+        return _attempt(lambda: hint(self), "Read the exception that this one was raised from.")
 
     def __str__(self) -> str:
         from mtls._wording import sentence
 
-        return sentence(self)
+        return _attempt(lambda: sentence(self), f"{self._place()}: {self._known.failure.value}")
 
     def __repr__(self) -> str:
-        step = "unknown step" if self.step is None else f"step {self.step.value} {self.step.name}"
-        return f"<{type(self).__name__} {step}: {self.failure.value}, side {self.side or 'unknown'}, {self.evidence}>"
+        side = self.side or "unknown"
+        return f"<{type(self).__name__} {self._place()}: {self.failure.value}, side {side}, {self.evidence}>"
+
+    def _place(self) -> str:
+        return "unknown step" if self.step is None else f"step {self.step.value} {self.step.name}"
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form, version 1: no secrets, certificates by label, serial number, end date and fingerprint."""
         from mtls._record import record
 
-        return record(self)
+        return _attempt(lambda: record(self), self._bare())
 
     def to_attributes(self) -> dict[str, str | int | bool]:
         """Flat attributes for logs and spans, named as OpenTelemetry does (``tls.*``, ``error.type``): bounded, without
@@ -335,7 +335,18 @@ class HandshakeError(MTLSError, ssl.SSLError):
         """
         from mtls._record import attributes
 
-        return attributes(self)
+        return _attempt(lambda: attributes(self), {"error.type": self._known.failure.value})
+
+    def _bare(self) -> dict[str, Any]:
+        """What can be told where nothing can be worded: our own words only."""
+        return {
+            "version": 1,
+            "error": type(self).__name__,
+            "message": str(self),
+            "step": None if self.step is None else self.step.value,
+            "side": self.side and self.side.value,
+            "failure": self._known.failure.value,
+        }
 
     def __copy__(self) -> HandshakeError:
         again = type(self).__new__(type(self))
@@ -366,6 +377,17 @@ class HandshakeError(MTLSError, ssl.SSLError):
     def _fields(self) -> dict[str, Any]:
         self._told()
         return self._plain() | self._lazy() | {"peer_chain": self._peer_chain}
+
+
+def _attempt(explain: Callable[[], _T], plain: _T) -> _T:
+    """What our own explanation gives; a fault in it is logged, and the plain thing stands for it."""
+    try:
+        return explain()
+    except Exception:  # whatever it is, it must not hide what happened
+        import logging
+
+        logging.getLogger("mtls").exception("a failure could not be explained")
+        return plain
 
 
 def _parsed(encoded: bytes | None) -> x509.Certificate | None:

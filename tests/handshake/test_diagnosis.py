@@ -71,6 +71,9 @@ ALERTS = [
     (CLIENT, ANSWERED, C.PERHAPS, "TLSV1_ALERT_PROTOCOL_VERSION", None, F.PROTOCOL_VERSION),
     (SERVER, HELLO_SEEN, C.NONE, "TLSV13_ALERT_CERTIFICATE_REQUIRED", None, F.CERTIFICATE_REQUIRED),
     (SERVER, AT_HELLO, C.NONE, "TLSV1_ALERT_UNKNOWN_CA", None, F.UNKNOWN_CA),
+    (CLIENT, AT_HELLO, C.NOT_ASKED, "TLSV13_ALERT_CERTIFICATE_REQUIRED", None, F.PEER_ERROR),
+    (CLIENT, DONE_13, C.NOT_ASKED, "TLSV13_ALERT_CERTIFICATE_REQUIRED", None, F.PEER_ERROR),
+    (CLIENT, DONE_13, C.SENT, "TLSV13_ALERT_CERTIFICATE_REQUIRED", None, F.CERTIFICATE_REJECTED),
     (None, UNKNOWN, C.NONE, "TLSV1_ALERT_PROTOCOL_VERSION", S.SERVER_HELLO, F.PROTOCOL_VERSION),
     (None, UNKNOWN, C.NONE, "SSLV3_ALERT_BAD_RECORD_MAC", None, F.TAMPERED),
     (None, UNKNOWN, C.NONE, "TLSV1_ALERT_UNKNOWN_CA", None, F.UNKNOWN_CA),
@@ -210,13 +213,18 @@ def test_gnutls_says_decode_error_to_a_client_that_showed_nothing() -> None:
 
 
 def test_an_error_without_a_reason_name_that_a_trace_saw_as_an_alert_is_that_alert() -> None:
-    found = place(CLIENT, HELLO_SEEN, unnamed=True, alert="no_application_protocol")
+    found = place(CLIENT, HELLO_SEEN, unnamed=True, listened=True, alert=120)
     assert (found.step, found.failure, found.alert) == (S.SERVER_HELLO, F.ALPN, "no_application_protocol")
 
 
 def test_an_error_without_a_reason_name_after_the_hello_is_no_alert() -> None:
-    found = place(CLIENT, HELLO_SEEN, unnamed=True, message="Certificate")
+    found = place(CLIENT, HELLO_SEEN, unnamed=True, listened=True, message="Certificate")
     assert (found.step, found.failure, found.alert) == (S.SERVER_CERTIFICATE, F.MALFORMED, None)
+
+
+def test_an_alert_number_that_nobody_registered_is_the_peers_and_has_no_name() -> None:
+    found = place(CLIENT, AT_HELLO, unnamed=True, listened=True, alert=200)
+    assert (found.step, found.failure, found.side, found.alert) == (S.SERVER_HELLO, F.PEER_ERROR, Side.PEER, None)
 
 
 def test_the_error_without_a_reason_name_before_finished_is_the_alpn_alert() -> None:

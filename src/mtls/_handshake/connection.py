@@ -158,7 +158,8 @@ class Connection:
     def error(self, cause: OSError, real: Any, *, phase: Phase, traffic: Traffic = NO_TRAFFIC) -> HandshakeError | None:
         """What ``cause`` means on this connection; ``None`` for a mistake of the caller that no peer had a part in."""
         if isinstance(cause, ssl.SSLError):
-            if REASONS.get(cause.reason, _UNKNOWN)[0] is ReasonKind.CALLER:
+            mistaken = REASONS.get(cause.reason, _UNKNOWN)[0] is ReasonKind.CALLER
+            if mistaken and phase is not Phase.HANDSHAKE:
                 return None
         elif cause.errno in _LOCAL_MISTAKES:
             return None
@@ -244,7 +245,8 @@ class Connection:
             ticket=_ticket(real, drained=traffic.drained) if late and "transport" in reading else None,
             wrote=traffic.wrote,
             message=None if log is None else log.last_received,
-            alert=None if log is None else log.alert_received,
+            listened=log is not None and phase is Phase.HANDSHAKE,
+            alert=None if log is None or phase is not Phase.HANDSHAKE else log.alert_received,
             **reading,
         )
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mtls._handshake.alerts import ALERTS, alert_of_reason
+from mtls._handshake.alerts import ALERT_NAMES, ALERTS, AlertKind, alert_of_reason
 from mtls._handshake.reasons import REASONS, ReasonKind
 from mtls._handshake.rules import RULES, Progress, Rule, Shown, Trigger
 from mtls._handshake.verify_codes import VERIFY_CODES
 from mtls._model import Evidence, FailureReason, HandshakeStep, Role, Side
+
+_UNREGISTERED = (AlertKind.NOTHING, FailureReason.PEER_ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +23,8 @@ class Observation:
     """What is known about a connection at the moment it failed.
 
     ``reason`` and ``verify_code`` are OpenSSL's; ``transport`` is set instead where no TLS error came: ``CLOSED``,
-    ``RESET`` or ``TIMED_OUT``. ``unnamed`` marks an SSL error that Python has no reason name for; ``alert`` is the
-    alert that a trace saw arrive.
+    ``RESET`` or ``TIMED_OUT``. ``unnamed`` marks an SSL error that Python has no reason name for; ``listened`` says
+    that the messages were heard, and ``alert`` then is the number of the alert that arrived.
     """
 
     role: Role | None
@@ -36,7 +38,8 @@ class Observation:
     verify_code: int = 0
     transport: FailureReason | None = None
     unnamed: bool = False
-    alert: str | None = None
+    listened: bool = False
+    alert: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,26 +60,28 @@ def diagnose(seen: Observation) -> Diagnosis:
         rule = _first(seen.transport, seen, seen.transport)
         return _placed(rule, seen.transport, None, Evidence.INFERRED)
     alert = _alert(seen)
-    if alert is not None:
-        kind, failure = ALERTS[alert]
+    if alert is not None or (seen.unnamed and seen.alert is not None):
+        kind, failure = ALERTS.get(alert or "", _UNREGISTERED)
         rule = _first(kind, seen, failure, alert)
         return _placed(rule, failure, Side.PEER, rule.evidence, alert)
     reason = "CERTIFICATE_VERIFY_FAILED" if seen.verify_code else seen.reason or ""
     own, failure = REASONS.get(reason, (ReasonKind.FORM, FailureReason.MALFORMED))
+    if seen.unnamed and not seen.listened:
+        own, failure = ReasonKind.UNNAMED, FailureReason.PEER_ERROR
     if own is ReasonKind.VERIFICATION:
         failure = VERIFY_CODES.get(seen.verify_code, failure)
     rule = _first(own, seen, failure)
-    return _placed(rule, failure, Side.LOCAL, rule.evidence)
+    return _placed(rule, failure, None if own is ReasonKind.UNNAMED else Side.LOCAL, rule.evidence)
 
 
 def _alert(seen: Observation) -> str | None:
-    """The alert that the peer sent, by its registered name."""
+    """The alert that the peer sent, by its registered name; ``None`` too for one that nobody registered."""
     named = alert_of_reason(seen.reason)
     if named is None and seen.unnamed:
-        if seen.alert in ALERTS:
-            return seen.alert
+        if seen.listened:
+            return None if seen.alert is None else ALERT_NAMES.get(seen.alert)
         if seen.role is not Role.SERVER and seen.progress is Progress.NOTHING:
-            return "no_application_protocol"  # the one that Python 3.11 to 3.13 has no name for
+            return "no_application_protocol"  # the one registered alert that Python 3.11 to 3.13 has no name for
     return named
 
 

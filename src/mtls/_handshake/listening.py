@@ -99,12 +99,9 @@ class HandshakeLog(list[_Entry]):
         return None if last is None or last[3] in _HELLOS else last[1] == _TLS13
 
     @property
-    def alert_received(self) -> str | None:
-        """The alert of the peer that arrived last."""
-        for way, _, content, number, _, _ in reversed(self):
-            if way == "read" and content == _ALERT:
-                return ALERT_NAMES.get(number)
-        return None
+    def alert_received(self) -> int | None:
+        """The number of the alert of the peer that arrived last."""
+        return next((entry[3] for entry in reversed(self) if entry[0] == "read" and entry[2] == _ALERT), None)
 
     def saw(self, name: str, direction: Direction) -> bool:
         """Whether a message of this name went this way."""

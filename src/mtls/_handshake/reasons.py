@@ -26,7 +26,8 @@ class ReasonKind(enum.StrEnum):
     FORM = "the body of a message"
     ORDER = "a message or record that may not come here, or may not be so long"
     OWN = "our own settings, memory or program"
-    CALLER = "the order in which the program makes its calls"
+    CALLER = "the order in which the program makes its calls, or, in a handshake, the body of a message"
+    UNNAMED = "something that this Python has no name for"
 
 
 _HELLO_WORDS = """

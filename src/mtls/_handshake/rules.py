@@ -103,6 +103,28 @@ ALERT_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         triggers=(A.REQUIRED,),
+        role=_CLIENT,
+        progress=_BEFORE_CERTIFICATES,
+        step=None,
+        failure=F.PEER_ERROR,
+        because="the server says that it got no certificate before it could have asked for one",
+    ),
+    Rule(
+        triggers=(A.REQUIRED,),
+        shown=frozenset({_C.NOT_ASKED}),
+        step=None,
+        failure=F.PEER_ERROR,
+        because="the server says that it got no certificate, and it had not asked for one",
+    ),
+    Rule(
+        triggers=(A.REQUIRED,),
+        shown=frozenset({_C.SENT}),
+        step=None,
+        failure=F.CERTIFICATE_REJECTED,
+        because="the server says that it got no certificate, and ours was sent",
+    ),
+    Rule(
+        triggers=(A.REQUIRED,),
         step=S.CLIENT_CERTIFICATE,
         because="a server sends this alert when it demanded a certificate and got none (RFC 8446, 6.2)",
     ),
@@ -411,7 +433,7 @@ OWN_RULES: tuple[Rule, ...] = (
     ),
     *(
         Rule(
-            triggers=(R.FORM, R.OWN),
+            triggers=(R.FORM, R.OWN, R.CALLER),
             role=role,
             progress=_UNFINISHED,
             message=frozenset(messages.split()),
@@ -430,7 +452,7 @@ OWN_RULES: tuple[Rule, ...] = (
         )
     ),
     Rule(
-        triggers=(R.FORM,),
+        triggers=(R.FORM, R.CALLER),
         role=_CLIENT,
         progress=_NOTHING,
         step=S.SERVER_HELLO,
@@ -440,6 +462,12 @@ OWN_RULES: tuple[Rule, ...] = (
         triggers=(R.HELLO, R.CERTIFICATE_FORM, R.KEY_EXCHANGE, R.SIGNATURE, R.FORM, R.ORDER, R.NOT_TLS),
         step=None,
         because="which message was malformed or out of place is not known without a trace",
+    ),
+    Rule(triggers=(R.UNNAMED,), progress=_TALKED, step=S.APPLICATION_DATA, because=_OVER),
+    Rule(
+        triggers=(R.UNNAMED,),
+        step=None,
+        because="it is an alert that nobody registered, or an error that is newer than this Python",
     ),
     Rule(triggers=(R.OWN, R.CALLER), step=None, because="it speaks of our own settings or program, not of the peer"),
 )
