@@ -103,7 +103,8 @@ class _Hooks:
             told = self._explain(real, late, Phase.FIRST_WRITE, drained=True)
             if told is not None and names_the_cause(told):
                 self._refused(real, told, late)
-            attach(cause, told)
+            # what was in the way has been read, so whether a session ticket came is known now
+            attach(cause, self._explain(real, cause, Phase.FIRST_WRITE, drained=True))
             return
         if not waiting:
             return
