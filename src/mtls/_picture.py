@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from mtls._certificate import is_self_issued, label, name, printable
 from mtls._model import HandshakeStep, Role, Side
-from mtls._wording import hint, what_happened
+from mtls._remedy import hint
+from mtls._wording import what_happened
 from mtls.errors import HandshakeError
 
 if TYPE_CHECKING:

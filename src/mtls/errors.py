@@ -307,7 +307,7 @@ class HandshakeError(MTLSError, ssl.SSLError):
     @property
     def hint(self) -> str:
         """What to do next, in one or two sentences."""
-        from mtls._wording import hint
+        from mtls._remedy import hint
 
         return _attempt(lambda: hint(self), "Read the exception that this one was raised from.")
 

@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mtls import Evidence, FailureReason, HandshakeError, HandshakeStep, Phase, Role, Side
-from mtls._wording import hint, sentence, what_happened
+from mtls._remedy import hint
+from mtls._wording import sentence, what_happened
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -27,6 +29,10 @@ DAY = timedelta(days=1)
 
 def _der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
+
+
+def _digest(certificate: x509.Certificate) -> str:
+    return f"SHA-256 {certificate.fingerprint(hashes.SHA256()).hex()[:16]}…"
 
 
 def _error(failure: FailureReason, **given: Any) -> HandshakeError:
@@ -95,7 +101,8 @@ def test_a_server_that_refuses_our_expired_certificate_is_told_as_in_a_log_at_ni
     )
     assert sentence(error) == (
         "step 6 SERVER_VERIFIES_CLIENT failed: api.partner.example:443 refused our client certificate CN=billing-prod "
-        f"(expired {NOW - 3 * DAY:%Y-%m-%d}, 3 days ago) (alert certificate_expired) [TLS 1.3, seen at the first read]."
+        f"(expired {NOW - 3 * DAY:%Y-%m-%d}, 3 days ago, {_digest(ended)}, issued by CN=test CA) "
+        "(alert certificate_expired) [TLS 1.3, seen at the first read]."
         "\n  Renew our certificate."
     )
 
@@ -111,7 +118,7 @@ def test_a_current_certificate_of_ours_is_told_with_its_issuer(current: x509.Cer
     )
     assert what_happened(error) == (
         "the client 10.0.0.1:50000 refused our server certificate CN=billing-prod "
-        "(valid until 2099-01-02, issued by CN=test CA)"
+        f"(valid until 2099-01-02, {_digest(current)}, issued by CN=test CA)"
     )
     assert hint(error).startswith("Ask the other side to trust the issuer of our certificate")
 
@@ -229,7 +236,9 @@ def test_a_missing_client_certificate_is_told_from_either_side(
     current: x509.Certificate, role: Role, held: bool, text: str, remedy: str
 ) -> None:
     own = _der(current) if held else None
-    error = _error(F.CERTIFICATE_REQUIRED, step=S.CLIENT_CERTIFICATE, role=role, local_certificate=own)
+    error = _error(
+        F.CERTIFICATE_REQUIRED, step=S.CLIENT_CERTIFICATE, role=role, local_certificate=own, tls_version="TLS 1.3"
+    )
     assert what_happened(error) == text
     assert hint(error).startswith(remedy)
 
@@ -239,7 +248,7 @@ TRANSPORT = [
     (F.RESET, S.SERVER_HELLO, Phase.HANDSHAKE, "the peer reset the connection right after our ClientHello"),
     (F.TIMED_OUT, None, Phase.HANDSHAKE, "the peer did not answer in time during the handshake"),
     (F.CLOSED, None, Phase.FIRST_READ, "the peer closed the connection before any data arrived"),
-    (F.RESET, S.APPLICATION_DATA, Phase.WRITE, "the peer reset the connection after data had arrived"),
+    (F.RESET, S.APPLICATION_DATA, Phase.WRITE, "the peer reset the connection after the handshake"),
     (F.TAMPERED, S.KEY_EXCHANGE, Phase.HANDSHAKE, "the peer ended the connection (tampered) during the handshake"),
 ]
 
@@ -253,7 +262,9 @@ def test_an_end_of_the_transport_is_told_with_its_moment(
 
 ENDED = [
     (F.PROTOCOL_VERSION, "the server ended the handshake: there is no TLS version that both sides allow"),
-    (F.PEER_ERROR, "the server accepted none of the versions, ciphers, groups and names in the ClientHello"),
+    (F.PEER_ERROR, "the server refused our hello and gave no reason"),
+    (F.MALFORMED, "the server says that a message of ours does not have the form that TLS prescribes"),
+    (F.CLOSED, "the server gave up"),
     (F.EXPIRES_SOON, "the server ended the handshake: expires_soon"),
 ]
 
@@ -265,14 +276,15 @@ def test_an_answer_to_our_client_hello_is_told_by_what_was_not_shared(failure: F
 
 def test_what_we_refuse_before_any_certificate_is_told_by_what_was_sent() -> None:
     error = _error(F.NOT_TLS, step=S.CLIENT_HELLO, side=Side.LOCAL, role=Role.SERVER, peer_address="10.0.0.1:5")
-    assert what_happened(error) == "we refused what the client 10.0.0.1:5 sent: what it sent is no TLS"
+    assert what_happened(error) == "we refused what the client 10.0.0.1:5 sent: it is no TLS"
 
 
 def test_an_alert_at_an_unknown_step_ends_the_connection() -> None:
     error = _error(F.PEER_ERROR, side=Side.PEER, alert="internal_error", phase=Phase.FIRST_WRITE)
     assert sentence(error) == (
         "the connection failed after the handshake, and nothing tells at which step: the peer ended the connection "
-        "(alert internal_error) [seen at the first write].\n  Look into the log of the other side."
+        "(alert internal_error) [seen at the first write].\n"
+        "  Look into the log of the other side: it gave no reason on the wire."
     )
 
 
@@ -310,3 +322,142 @@ def test_a_usage_that_is_wrong_is_told_by_name_even_where_the_role_is_not_known(
     assert what_happened(error) == (
         "we refused the certificate of the peer: CN=peer.example: its extended key usage does not fit the role"
     )
+
+
+# --- no more than is known ---
+
+
+def test_a_bare_exception_does_not_claim_to_know_what_we_hold() -> None:
+    error = _error(F.CERTIFICATE_REQUIRED, step=S.CLIENT_CERTIFICATE, side=Side.PEER, role=Role.CLIENT)
+    assert what_happened(error) == "the server requires a client certificate, and was shown none"
+
+
+def test_a_client_that_says_what_only_a_server_may_say_is_not_taken_for_one_that_sent_no_certificate() -> None:
+    error = _error(F.CERTIFICATE_REQUIRED, side=Side.PEER, role=Role.SERVER, alert="certificate_required")
+    assert what_happened(error) == "the client ended the connection, and its alert speaks of a certificate"
+    assert hint(error) == "Look into the log of the other side: only a server may send this alert."
+
+
+CLAIMED = [
+    (F.TAMPERED, S.KEY_EXCHANGE, "the client says that what we sent does not decrypt"),
+    (F.BAD_SIGNATURE, None, "the client says that a signature does not verify"),
+    (F.UNKNOWN_CA, None, "the client ended the connection, and its alert speaks of a certificate"),
+    (F.PROTOCOL_VERSION, None, "the client ended the handshake: there is no TLS version that both sides allow"),
+]
+
+
+@pytest.mark.parametrize(("failure", "step", "text"), CLAIMED)
+def test_what_a_peer_says_is_told_as_its_word(failure: FailureReason, step: HandshakeStep | None, text: str) -> None:
+    assert what_happened(_error(failure, step=step, side=Side.PEER, role=Role.SERVER)) == text
+
+
+def test_what_leaves_the_step_open_is_told() -> None:
+    error = _error(F.PEER_ERROR, side=Side.PEER, alert="internal_error", because="it came late", tls_version="TLS 1.2")
+    assert sentence(error).startswith(
+        "the handshake failed, and nothing tells at which step: the peer ended the connection (alert internal_error) "
+        "[TLS 1.2, it came late]."
+    )
+
+
+def test_an_error_of_openssl_that_may_be_about_us_is_not_laid_upon_the_peer() -> None:
+    error = _error(F.MALFORMED, side=Side.LOCAL, role=Role.SERVER, reason="NO_CERTIFICATE_ASSIGNED")
+    assert what_happened(error) == "our OpenSSL ended the connection with the client: NO_CERTIFICATE_ASSIGNED"
+    assert hint(error).startswith("Check our own settings with profile.check(), ")
+
+
+def test_weak_parameters_of_the_key_exchange_are_not_laid_upon_a_certificate() -> None:
+    error = _error(F.WEAK_KEY, step=S.KEY_EXCHANGE, side=Side.LOCAL, role=Role.CLIENT)
+    assert what_happened(error) == (
+        "we refused the key exchange of the server: its parameters are weaker than the policy allows"
+    )
+    assert "Diffie-Hellman" in hint(error)
+
+
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [
+        (F.EXPIRED, "it has expired"),
+        (F.HOSTNAME_MISMATCH, "it is not valid for the name asked for"),
+        (F.MALFORMED, "it does not have the form that RFC 5280 prescribes"),
+    ],
+)
+def test_a_refusal_without_role_and_certificate_is_told_as_one_of_a_certificate(
+    failure: FailureReason, why: str
+) -> None:
+    error = _error(failure, side=Side.LOCAL, verify_code=1, verify_message="in other words")
+    assert what_happened(error) == f"we refused the certificate of the peer: {why}"
+
+
+# --- which certificate ---
+
+
+def test_a_certificate_that_we_refuse_is_told_with_its_end_and_fingerprint(current: x509.Certificate) -> None:
+    error = _error(
+        F.REVOKED, step=S.SERVER_VERIFIES_CLIENT, side=Side.LOCAL, role=Role.SERVER, certificate=_der(current)
+    )
+    assert (
+        sentence(error)
+        .split("\n")[0]
+        .endswith(f" [certificate CN=billing-prod, valid until 2099-01-02, {_digest(current)}].")
+    )
+
+
+def test_our_certificate_that_has_not_begun_is_told_with_its_beginning(authority: CertificateAuthority) -> None:
+    later = authority.client("late.example", not_before=datetime(2099, 1, 2, tzinfo=UTC)).certificate
+    error = _error(
+        F.CERTIFICATE_REJECTED,
+        step=S.SERVER_VERIFIES_CLIENT,
+        side=Side.PEER,
+        role=Role.CLIENT,
+        local_certificate=_der(later),
+    )
+    assert "our client certificate CN=late.example (not valid before 2099-01-02, SHA-256 " in what_happened(error)
+
+
+# --- the remedy ---
+
+
+def test_our_certificate_that_is_in_date_is_not_to_be_renewed_because_a_peer_calls_it_expired(
+    current: x509.Certificate,
+) -> None:
+    common: dict[str, Any] = {"step": S.SERVER_VERIFIES_CLIENT, "side": Side.PEER, "role": Role.CLIENT}
+    assert hint(_error(F.EXPIRED, **common)) == "Renew our certificate."
+    assert hint(_error(F.EXPIRED, local_certificate=_der(current), **common)).startswith("Our certificate is in date:")
+
+
+def test_a_refusal_of_ours_never_asks_for_another_certificate_of_ours() -> None:
+    for failure in F:
+        for step in (S.CLIENT_VERIFIES_SERVER, S.SERVER_VERIFIES_CLIENT):
+            text = hint(_error(failure, step=step, side=Side.LOCAL, verify_code=1))
+            assert failure is F.CERTIFICATE_REQUIRED or "our certificate" not in text.lower(), text
+
+
+ENDED_AT = [
+    (S.CLIENT_HELLO, Role.SERVER, "Somebody connected and said nothing"),
+    (S.SERVER_HELLO, Role.CLIENT, "Check host and port"),
+    (S.SERVER_CERTIFICATE, Role.CLIENT, "Look into the log of the server"),
+    (S.CLIENT_VERIFIES_SERVER, Role.SERVER, "The client has probably refused our certificate"),
+    (S.CLIENT_CERTIFICATE, Role.CLIENT, "Give this client a certificate"),
+    (S.SERVER_VERIFIES_CLIENT, Role.CLIENT, "The server has probably refused our certificate"),
+    (S.KEY_EXCHANGE, Role.CLIENT, "Look into the log of the other side: it ended before"),
+    (S.APPLICATION_DATA, Role.CLIENT, "Look into the log of the other side: the handshake was over"),
+    (None, Role.CLIENT, "Look into the log of the other side; if it asks for client certificates"),
+    (None, Role.SERVER, "Look into the log of the client"),
+]
+
+
+@pytest.mark.parametrize(("step", "role", "text"), ENDED_AT)
+def test_the_remedy_of_an_end_without_a_word_depends_on_the_step(
+    step: HandshakeStep | None, role: Role, text: str
+) -> None:
+    assert hint(_error(F.CLOSED, step=step, role=role, evidence=Evidence.INFERRED)).startswith(text)
+
+
+def test_a_server_that_shared_nothing_and_did_not_say_what_is_compared_with_in_everything() -> None:
+    error = _error(F.PEER_ERROR, step=S.SERVER_HELLO, side=Side.PEER, role=Role.CLIENT, alert="handshake_failure")
+    assert hint(error).startswith("Compare the versions, cipher suites, groups and server names (SNI)")
+
+
+def test_a_client_that_refuses_our_certificate_without_a_cause_may_mean_its_name() -> None:
+    error = _error(F.CERTIFICATE_REJECTED, step=S.CLIENT_VERIFIES_SERVER, side=Side.PEER, role=Role.SERVER)
+    assert hint(error).endswith("and some clients say it of a name that the certificate does not hold.")

@@ -75,7 +75,7 @@ ALERTS: dict[str, tuple[AlertKind, F]] = {
     "unsupported_extension": (AlertKind.NEGOTIATION, F.MALFORMED),
     "unknown_psk_identity": (AlertKind.NEGOTIATION, F.PEER_ERROR),
     "ech_required": (AlertKind.NEGOTIATION, F.PEER_ERROR),
-    "no_certificate": (AlertKind.CERTIFICATE, F.CERTIFICATE_REQUIRED),
+    "no_certificate": (AlertKind.CERTIFICATE, F.CERTIFICATE_REJECTED),  # of SSL 3, and reserved ever since
     "bad_certificate": (AlertKind.CERTIFICATE, F.CERTIFICATE_REJECTED),
     "unsupported_certificate": (AlertKind.CERTIFICATE, F.CERTIFICATE_REJECTED),
     "certificate_revoked": (AlertKind.CERTIFICATE, F.REVOKED),
