@@ -5,17 +5,20 @@ Rule: what cannot run is skipped by name, never silently: ``<!-- skip: next "rea
 - ```` ```python ````, in any page: runs; a block that starts with ``>>>`` is a doctest. ```` ```pycon ```` is one, too.
 - ```` ```shell ````, in ``docs/explanation`` only: runs in ``bash``, all blocks of a page in one temporary folder;
   every command must succeed, one behind ``!`` must fail.
+  Pages in ``docs/failures`` begin with two CAs, a client, a server and bad peers.
 - ```` ```console ```` and ```` ```text ```` are for the reader.
 """
 
 from __future__ import annotations
 
 import doctest
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import SkipTest
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _FOLDER = "_shell_folder"
+_PEERS = Path(__file__).parent / "docs" / "_ext" / "peers.py"
 
 
 class _PyconParser:
@@ -74,6 +78,16 @@ def _remove_folder(namespace: dict[str, Any]) -> None:
     shutil.rmtree(namespace[_FOLDER], ignore_errors=True)
 
 
+def _prepare_peers(namespace: dict[str, Any]) -> None:
+    """What every page about a failure begins with, see ``docs/_ext/peers.py``."""
+    spec = importlib.util.spec_from_file_location("documentation_peers", _PEERS)
+    assert spec is not None
+    assert spec.loader is not None
+    peers = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(peers)
+    peers.prepare(namespace)
+
+
 def _parsers() -> list[Parser]:
     return [PythonCodeBlockParser(doctest_optionflags=_OPTIONS), _PyconParser(), SkipParser()]
 
@@ -89,4 +103,5 @@ _explanation = Sybil(
     setup=_make_folder,
     teardown=_remove_folder,
 )
-pytest_collect_file = (_pages + _explanation).pytest()
+_failures = Sybil(parsers=_parsers(), patterns=["docs/failures/*.md", "docs/steps/*.md"], setup=_prepare_peers)
+pytest_collect_file = (_pages + _explanation + _failures).pytest()

@@ -37,6 +37,11 @@ class HandshakeStep(enum.IntEnum):
     APPLICATION_DATA = 8
     """Encrypted data flows."""
 
+    @property
+    def docs_anchor(self) -> str:
+        """The page of the documentation about this step, relative to its root: ``steps/1-client-hello.html``."""
+        return f"steps/{self.value}-{self.name.lower().replace('_', '-')}.html"
+
 
 class Role(enum.StrEnum):
     """Which end of the connection somebody is."""
@@ -148,6 +153,11 @@ class FailureReason(enum.StrEnum):
     SUPERFLUOUS_CERTIFICATE = "superfluous_certificate"
     LEAF_AS_ANCHOR = "leaf_as_anchor"
     EKU_ABSENT = "eku_absent"
+
+    @property
+    def docs_anchor(self) -> str:
+        """The page of the documentation about this failure, relative to its root: ``failures/unknown-ca.html``."""
+        return f"failures/{self.value.replace('_', '-')}.html"
 
 
 class SourceFailure(enum.StrEnum):

@@ -132,6 +132,8 @@ def _told_of_ours(error: HandshakeError, found: Finding) -> str:
 def _nothing_shown(error: HandshakeError) -> str:
     if error.role is Role.SERVER:
         return f"{_LOG}: only a server may send this alert." if error.side is Side.PEER else _GIVE_THEM_ONE
+    if error.side is Side.LOCAL:
+        return "Have the server get a certificate; one that shows none proves nothing."
     return _GIVE_US_ONE if error.local_certificate is None else _NOT_SENT
 
 

@@ -97,7 +97,7 @@ def what_happened(error: HandshakeError) -> str:
 
 
 def _nothing_shown(error: HandshakeError) -> str:
-    if error.role is Role.SERVER:
+    if error.role is Role.SERVER or error.side is Side.LOCAL:
         return f"{_peer(error)} sent no certificate, and we require one"
     if error.local_certificate is not None:
         reason = "none of ours was sent"

@@ -302,7 +302,7 @@ class HandshakeError(MTLSError, ssl.SSLError):
     @property
     def docs_anchor(self) -> str:
         """The page of the documentation about this failure, relative to its root: ``failures/unknown-ca.html``."""
-        return f"failures/{self.failure.value.replace('_', '-')}.html"
+        return self.failure.docs_anchor
 
     @property
     def hint(self) -> str:

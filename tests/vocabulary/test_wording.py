@@ -461,3 +461,9 @@ def test_a_server_that_shared_nothing_and_did_not_say_what_is_compared_with_in_e
 def test_a_client_that_refuses_our_certificate_without_a_cause_may_mean_its_name() -> None:
     error = _error(F.CERTIFICATE_REJECTED, step=S.CLIENT_VERIFIES_SERVER, side=Side.PEER, role=Role.SERVER)
     assert hint(error).endswith("and some clients say it of a name that the certificate does not hold.")
+
+
+def test_a_server_that_shows_no_certificate_is_not_taken_for_one_that_asks_for_ours() -> None:
+    error = _error(F.CERTIFICATE_REQUIRED, step=S.CLIENT_VERIFIES_SERVER, side=Side.LOCAL, role=Role.CLIENT)
+    assert what_happened(error) == "the server sent no certificate, and we require one"
+    assert hint(error).startswith("Have the server get a certificate")

@@ -45,6 +45,7 @@ ALERT_NAMES: dict[int, str] = {
     114: "bad_certificate_hash_value",
     115: "unknown_psk_identity",
     116: "certificate_required",
+    117: "general_error",
     120: "no_application_protocol",
     121: "ech_required",
 }
@@ -96,6 +97,7 @@ ALERTS: dict[str, tuple[AlertKind, F]] = {
     "illegal_parameter": (AlertKind.FORM, F.MALFORMED),
     "decode_error": (AlertKind.FORM, F.MALFORMED),
     "internal_error": (AlertKind.NOTHING, F.PEER_ERROR),
+    "general_error": (AlertKind.NOTHING, F.PEER_ERROR),
     "export_restriction": (AlertKind.NOTHING, F.PEER_ERROR),
     "too_many_cids_requested": (AlertKind.NOTHING, F.PEER_ERROR),
     "no_renegotiation": (AlertKind.NOTHING, F.PEER_ERROR),
