@@ -12,13 +12,11 @@ Rule: what cannot run is skipped by name, never silently: ``<!-- skip: next "rea
 from __future__ import annotations
 
 import doctest
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import SkipTest
 
@@ -26,6 +24,7 @@ from sybil import Sybil
 from sybil.evaluators.doctest import DocTestEvaluator
 from sybil.parsers.abstract import DocTestStringParser
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
+from sybil.sybil import SybilCollection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 _OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _FOLDER = "_shell_folder"
-_PEERS = Path(__file__).parent / "docs" / "_ext" / "peers.py"
 
 
 class _PyconParser:
@@ -79,13 +77,10 @@ def _remove_folder(namespace: dict[str, Any]) -> None:
 
 
 def _prepare_peers(namespace: dict[str, Any]) -> None:
-    """What every page about a failure begins with, see ``docs/_ext/peers.py``."""
-    spec = importlib.util.spec_from_file_location("documentation_peers", _PEERS)
-    assert spec is not None
-    assert spec.loader is not None
-    peers = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(peers)
-    peers.prepare(namespace)
+    """What every page about a failure begins with, see ``docs/_ext/example_peers.py``."""
+    from example_peers import prepare  # noqa: PLC0415 - loads the library, which other runs may not want to
+
+    prepare(namespace)
 
 
 def _parsers() -> list[Parser]:
@@ -104,4 +99,4 @@ _explanation = Sybil(
     teardown=_remove_folder,
 )
 _failures = Sybil(parsers=_parsers(), patterns=["docs/failures/*.md", "docs/steps/*.md"], setup=_prepare_peers)
-pytest_collect_file = (_pages + _explanation + _failures).pytest()
+pytest_collect_file = SybilCollection((_pages, _explanation, _failures)).pytest()

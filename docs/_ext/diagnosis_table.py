@@ -2,21 +2,14 @@
 
 Rule: no fact here is written by hand. ``places`` asks the rules in every situation that they tell apart, and what
 other stacks say comes from the measured answers of the fault matrix, so a page cannot say what the table does not.
-
-Directives: ``failure-facts`` (one failure), ``step-failures`` (one step), ``diagnosis-picture`` and
-``diagnosis-rules`` (alerts, reasons, verify-codes, silence).
 """
 
 from __future__ import annotations
 
 import functools
-import html
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
-
-from docutils import nodes
-from sphinx.util.docutils import SphinxDirective
+from typing import TYPE_CHECKING, Any
 
 from mtls._handshake.alerts import ALERT_NAMES, ALERTS, AlertKind
 from mtls._handshake.diagnosis import Observation, diagnose
@@ -28,9 +21,7 @@ from tests.matrix import alerts as measured
 from tests.matrix import faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from sphinx.application import Sphinx
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _F, _S = FailureReason, HandshakeStep
 _VERIFIED = {Role.CLIENT: _S.CLIENT_VERIFIES_SERVER, Role.SERVER: _S.SERVER_VERIFIES_CLIENT}
@@ -111,8 +102,6 @@ def _placed(role: Role, trigger: Any, said: str, **seen: Any) -> Iterator[Place]
         situations["message"] = (None, *messages)
     if role is Role.SERVER and "shown" in situations:
         situations["shown"] = (Shown.NONE,)
-    if role is Role.SERVER and trigger in (AlertKind.NEGOTIATION,):
-        situations["progress"] = tuple(each for each in situations["progress"] if each is not Progress.NOTHING)
     for values in itertools.product(*situations.values()):
         found = diagnose(Observation(role=role, **dict(zip(situations, values, strict=True)), **seen))
         for failure in (found.failure, *(SAME_CODE.get(found.failure, ()) if seen.get("verify_code") else ())):
@@ -143,7 +132,7 @@ def linked(what: FailureReason | HandshakeStep | None) -> str:
     """A link to the page of a failure or step."""
     if what is None:
         return "not known"
-    text = what.name if isinstance(what, FailureReason) else f"{what.value} {what.name}"
+    text = what.name if isinstance(what, FailureReason) else f"{what.value}\N{NO-BREAK SPACE}{what.name}"
     return f"[{text}](/{page_of(what)}.md)"
 
 
@@ -201,7 +190,9 @@ def facts(failure: FailureReason) -> list[str]:
 
 def _codes(failure: FailureReason) -> list[str]:
     codes = [f"{code} `{VERIFY_NAMES[code]}`" for code, of in VERIFY_CODES.items() if failure is of]
-    general = [f"{code} `{VERIFY_NAMES[code]}`" for code, of in VERIFY_CODES.items() if failure in SAME_CODE.get(of, ())]
+    general = [
+        f"{code} `{VERIFY_NAMES[code]}`" for code, of in VERIFY_CODES.items() if failure in SAME_CODE.get(of, ())
+    ]
     reasons = sorted(
         f"`{reason}`"
         for reason, (kind, of) in REASONS.items()
@@ -274,33 +265,33 @@ def failures_at(step: HandshakeStep) -> list[str]:
 
 def rules_as_text(rules: Iterable[Rule]) -> list[str]:
     """The rules of one trigger, in their order."""
-    return _table(
-        ("if", "step", "because"), ((_conditions(rule), _outcome(rule), rule.because) for rule in rules)
-    )
+    return _table(("if", "step", "because"), ((_conditions(rule), _outcome(rule), rule.because) for rule in rules))
+
+
+_ASKED = (
+    ("tls13", "TLS 1.3", "TLS 1.2"),
+    ("ticket", "a session ticket came", "no session ticket came"),
+    ("wrote", "we had written data", "we had written nothing"),
+)
 
 
 def _conditions(rule: Rule) -> str:
-    said = []
-    if rule.role is not None:
-        said.append(f"we are the {rule.role.value}")
-    if rule.alert is not None:
-        said.append(f"the alert is `{rule.alert}`")
-    if rule.reason is not None:
-        said.append(f"the reason is `{rule.reason}`")
+    said = [] if rule.role is None else [f"we are the {rule.role.value}"]
+    said += [f"the {name} is `{value}`" for name in ("alert", "reason") if (value := getattr(rule, name)) is not None]
     if rule.failures is not None:
         said.append("the code means " + " or ".join(sorted(failure.name for failure in rule.failures)))
-    if rule.tls13 is not None:
-        said.append("TLS 1.3" if rule.tls13 else "TLS 1.2")
-    for values in (rule.progress, rule.shown):
-        if values is not None:
-            said.append(" *or* ".join(value.value for value in type(next(iter(values))) if value in values))
+    said += [yes if value else no for name, yes, no in _ASKED if (value := getattr(rule, name)) is not None]
+    if rule.progress is not None:
+        said.append(" *or* ".join(_come(progress) for progress in Progress if progress in rule.progress))
+    if rule.shown is not None:
+        said.append(" *or* ".join(shown.value for shown in Shown if shown in rule.shown))
     if rule.message is not None:
         said.append("the last message was " + " or ".join(sorted(rule.message)))
-    if rule.ticket is not None:
-        said.append("a session ticket came" if rule.ticket else "no session ticket came")
-    if rule.wrote is not None:
-        said.append("we had written data" if rule.wrote else "we had written nothing")
     return "; ".join(said) or "else"
+
+
+def _come(progress: Progress) -> str:
+    return "how far it had come is not known" if progress is Progress.UNKNOWN else progress.value
 
 
 def _outcome(rule: Rule) -> str:
@@ -311,13 +302,13 @@ def _outcome(rule: Rule) -> str:
 
 def _steps(said: Iterable[Place]) -> str:
     found = {place.step for place in said}
-    known = ", ".join(f"[{step.value}](/{page_of(step)}.md)" for step in sorted(step for step in found if step))
-    return known + (" or not known" if None in found and known else "not known" if None in found else "")
+    known = [f"[{step.value}](/{page_of(step)}.md)" for step in sorted(step for step in found if step)]
+    return ", ".join([*known, "\N{EN DASH}"] if None in found else known)
 
 
 def alerts_table() -> list[str]:
-    """Every alert of the registry, and the rules of its kind."""
-    lines = _table(
+    """Every alert of the registry."""
+    return _table(
         ("number", "alert", "speaks of", "stands for", "step"),
         (
             (str(number), f"`{name}`", kind.value, linked(failure), _steps(_saying(f"alert `{name}`")))
@@ -325,9 +316,13 @@ def alerts_table() -> list[str]:
             for kind, failure in [ALERTS[name]]
         ),
     )
-    for kind in AlertKind:
-        lines += [f"### An alert about {kind.value}", "", *rules_as_text(RULES[kind])]
-    return lines
+
+
+def alert_rules() -> list[str]:
+    """The rules of each kind of alert."""
+    return [
+        line for kind in AlertKind for line in (f"### An alert about {kind.value}", "", *rules_as_text(RULES[kind]))
+    ]
 
 
 def _saying(said: str) -> list[Place]:
@@ -372,155 +367,11 @@ def silence_table() -> list[str]:
     return lines
 
 
-_KINDS = {
+PARTS: dict[str, Callable[[], list[str]]] = {
     "alerts": alerts_table,
+    "alert-rules": alert_rules,
     "reasons": reasons_table,
     "verify-codes": verify_codes_table,
     "silence": silence_table,
 }
-
-# --- as a picture ---
-
-_ARROWS = {
-    _S.CLIENT_HELLO: ("ClientHello", 1),
-    _S.SERVER_HELLO: ("ServerHello", -1),
-    _S.SERVER_CERTIFICATE: ("Certificate", -1),
-    _S.CLIENT_VERIFIES_SERVER: ("the client verifies it", 0),
-    _S.CLIENT_CERTIFICATE: ("Certificate", 1),
-    _S.SERVER_VERIFIES_CLIENT: ("the server verifies it", 0),
-    _S.KEY_EXCHANGE: ("keys, Finished", 2),
-    _S.APPLICATION_DATA: ("data", 2),
-}
-_LEFT, _RIGHT, _WIDE, _LINE = 30, 270, 900, 16
-_PER_LINE = 72
-
-
-def picture() -> str:
-    """The eight steps as a sequence, with the failures that each side can meet there, as SVG."""
-    parts: list[str] = []
-    y = 46
-    for step in HandshakeStep:
-        wrapped = _wrapped(sorted({place.failure for place in places() if place.step is step}, key=list(_F).index))
-        height = max(2, len(wrapped)) * _LINE + 14
-        parts += [*_row(step, y), *_names(wrapped, y)]
-        y += height
-    head = (
-        f'<text x="{_LEFT}" y="16" text-anchor="middle">client</text>'
-        f'<text x="{_RIGHT}" y="16" text-anchor="middle">server</text>'
-        f'<text x="{_RIGHT + 40}" y="16">what fails there</text>'
-        f'<line x1="{_LEFT}" y1="24" x2="{_LEFT}" y2="{y}"/><line x1="{_RIGHT}" y1="24" x2="{_RIGHT}" y2="{y}"/>'
-    )
-    return (
-        f'<svg class="steps" viewBox="-14 0 {_WIDE} {y + 4}" role="img" '
-        'aria-label="The eight steps, and the failures that belong to each">'
-        "<style>.steps{font:13px sans-serif;fill:currentColor;width:100%}.steps line,.steps path{stroke:currentColor}"
-        ".steps .n{font-weight:bold}.steps a{fill:var(--color-link,#06c)}</style>"
-        '<defs><marker id="head" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto-start-reverse">'
-        f'<path d="M0 0 8 4 0 8z" stroke="none" fill="currentColor"/></marker></defs>{head}{"".join(parts)}</svg>'
-    )
-
-
-def _row(step: HandshakeStep, y: int) -> list[str]:
-    text, way = _ARROWS[step]
-    middle = (_LEFT + _RIGHT) // 2
-    parts = [f'<text class="n" x="-10" y="{y + 4}">{step.value}</text>']
-    at = {0: middle, 1: middle, -1: middle, 2: middle}[way]
-    if way:
-        start = ' marker-start="url(#head)"' if way != 1 else ""
-        end = ' marker-end="url(#head)"' if way != -1 else ""
-        parts.append(f'<line x1="{_LEFT + 4}" y1="{y + 8}" x2="{_RIGHT - 4}" y2="{y + 8}"{start}{end}/>')
-    elif step is _S.CLIENT_VERIFIES_SERVER:
-        parts.append(f'<circle cx="{_LEFT}" cy="{y}" r="5"/>')
-    else:
-        parts.append(f'<circle cx="{_RIGHT}" cy="{y}" r="5"/>')
-    parts.append(f'<text x="{at}" y="{y + 2}" text-anchor="middle">{html.escape(text)}</text>')
-    return parts
-
-
-def _names(wrapped: list[list[FailureReason]], y: int) -> list[str]:
-    lines = []
-    for number, line in enumerate(wrapped):
-        links = ", ".join(f'<a href="@{page_of(failure)}">{failure.value}</a>' for failure in line)
-        lines.append(f'<text x="{_RIGHT + 40}" y="{y + 2 + number * _LINE}">{links}</text>')
-    return lines
-
-
-def _wrapped(failures: Iterable[FailureReason]) -> list[list[FailureReason]]:
-    lines: list[list[FailureReason]] = [[]]
-    for failure in failures:
-        if sum(len(each.value) + 2 for each in lines[-1]) + len(failure.value) > _PER_LINE:
-            lines.append([])
-        lines[-1].append(failure)
-    return lines
-
-
-# --- directives ---
-
-
-class _Drawn(SphinxDirective):
-    """A directive that writes Markdown where it stands."""
-
-    required_arguments: ClassVar[int] = 1
-
-    def lines(self) -> list[str]:
-        """What to write."""
-        raise NotImplementedError
-
-    def run(self) -> list[nodes.Node]:
-        """The Markdown as nodes; the page is made anew whenever the tables have changed."""
-        for module in (__file__, *_SOURCES):
-            self.env.note_dependency(module)
-        return self.parse_text_to_nodes("\n".join(self.lines()), allow_section_headings=True)
-
-
-class FailureFacts(_Drawn):
-    """``failure-facts``: one failure."""
-
-    def lines(self) -> list[str]:
-        """Its facts."""
-        return facts(FailureReason(self.arguments[0]))
-
-
-class StepFailures(_Drawn):
-    """``step-failures``: one step."""
-
-    def lines(self) -> list[str]:
-        """What fails there."""
-        return failures_at(HandshakeStep(int(self.arguments[0])))
-
-
-class DiagnosisRules(_Drawn):
-    """``diagnosis-rules``: one part of the table."""
-
-    def lines(self) -> list[str]:
-        """The part."""
-        return _KINDS[self.arguments[0]]()
-
-
-class DiagnosisPicture(SphinxDirective):
-    """``diagnosis-picture``: the eight steps, drawn."""
-
-    def run(self) -> list[nodes.Node]:
-        """The picture, with links that fit the page it stands on."""
-        drawn = picture()
-        for what in (*FailureReason, *HandshakeStep):
-            page = page_of(what)
-            link = self.env.app.builder.get_relative_uri(self.env.docname, page)
-            drawn = drawn.replace(f'"@{page}"', f'"{link}"')
-        return [nodes.raw("", drawn, format="html")]
-
-
-_SOURCES: tuple[str, ...] = tuple(
-    str(module)
-    for module in (measured.__file__, faults.__file__)
-    if module
-)
-
-
-def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directives."""
-    app.add_directive("failure-facts", FailureFacts)
-    app.add_directive("step-failures", StepFailures)
-    app.add_directive("diagnosis-rules", DiagnosisRules)
-    app.add_directive("diagnosis-picture", DiagnosisPicture)
-    return {"parallel_read_safe": True}
+"""The parts of the page "The diagnosis table"."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _ssl
+import ctypes
 import os
 import shutil
 import subprocess
@@ -12,10 +14,23 @@ from mtls._handshake.alerts import ALERT_NAMES, ALERTS, alert_of_reason
 from mtls._handshake.diagnosis import Observation, diagnose
 from mtls._handshake.reasons import REASONS as PLACED
 from mtls._handshake.rules import RULES, Progress, Rule, Shown
-from mtls._handshake.verify_codes import VERIFY_CODES
+from mtls._handshake.verify_codes import VERIFY_CODES, VERIFY_NAMES
 from mtls._model import FailureReason, Role
 
+_NO_CODE = 999
 UNCONDITIONAL = {"role", "progress", "shown", "tls13", "ticket", "message", "alert", "reason", "failures"}
+
+
+REGISTERED = (0, 10, *range(20, 23), 30, *range(40, 53), 60, 70, 71, 80, 86, 90, 100, *range(109, 118), 120, 121)
+"""The numbers in the IANA registry "TLS Alerts" that are not unassigned; 117 since RFC 9846, 41 and others reserved."""
+
+
+def _verify_codes_of_openssl() -> list[int]:
+    """Every code that the OpenSSL of this interpreter has a text for."""
+    text = ctypes.CDLL(_ssl.__file__).X509_verify_cert_error_string
+    text.restype, text.argtypes = ctypes.c_char_p, [ctypes.c_long]
+    unknown = text(_NO_CODE)
+    return [code for code in range(1, _NO_CODE) if text(code) != unknown]
 
 
 def _reasons_of_openssl() -> list[str]:
@@ -34,7 +49,8 @@ REASONS = _reasons_of_openssl()
 ALERT_REASONS = [reason for reason in REASONS if "_ALERT_" in reason and reason.startswith(("SSLV3", "TLSV1"))]
 
 
-def test_every_alert_of_the_registry_has_a_meaning() -> None:
+def test_every_alert_of_the_registry_has_a_name_and_a_meaning() -> None:
+    assert sorted(ALERT_NAMES) == sorted(REGISTERED)
     assert set(ALERTS) == set(ALERT_NAMES.values())
 
 
@@ -67,6 +83,13 @@ def test_no_reason_is_placed_that_openssl_does_not_have_or_had() -> None:
 @pytest.mark.parametrize("code", range(1, 96))
 def test_every_verify_code_of_openssl_3_has_a_failure(code: int) -> None:
     assert isinstance(VERIFY_CODES[code], FailureReason)
+
+
+@pytest.mark.skipif(not hasattr(_ssl, "__file__"), reason="OpenSSL is linked into this interpreter, out of reach")
+def test_every_verify_code_of_this_openssl_has_a_failure_and_a_name() -> None:
+    codes = _verify_codes_of_openssl()
+    assert len(codes) >= 94
+    assert [code for code in codes if code not in VERIFY_CODES or code not in VERIFY_NAMES] == []
 
 
 @pytest.mark.skipif(not REASONS, reason="the openssl program, which lists the reasons, is not installed")

@@ -113,6 +113,7 @@ BARE = [
     (bare(ssl.SSLError, "TLSV1_ALERT_UNKNOWN_CA"), None, mtls.FailureReason.UNKNOWN_CA, "peer"),
     (bare(ssl.SSLError, "TLSV1_ALERT_PROTOCOL_VERSION"), 2, mtls.FailureReason.PROTOCOL_VERSION, "peer"),
     (bare(ssl.SSLError, "WRONG_VERSION_NUMBER"), None, mtls.FailureReason.NOT_TLS, "local"),
+    (bare(ssl.SSLError, "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), None, mtls.FailureReason.TAMPERED, "local"),
     (
         bare(ssl.SSLCertVerificationError, "CERTIFICATE_VERIFY_FAILED", verify_code=62),
         4, mtls.FailureReason.HOSTNAME_MISMATCH, "local",

@@ -80,8 +80,8 @@ def _alert(seen: Observation) -> str | None:
     if named is None and seen.unnamed:
         if seen.listened:
             return None if seen.alert is None else ALERT_NAMES.get(seen.alert)
-        if seen.role is not Role.SERVER and seen.progress is Progress.NOTHING:
-            return "no_application_protocol"  # the one registered alert that Python 3.11 to 3.13 has no name for
+        if seen.role is not Role.SERVER and seen.progress in {Progress.NOTHING, Progress.UNKNOWN}:
+            return "no_application_protocol"  # the one that Python 3.11 to 3.13 has no name for, and stacks send
     return named
 
 

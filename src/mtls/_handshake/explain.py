@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mtls._handshake.connection import ATTACHED, reading_of
 from mtls._handshake.diagnosis import Observation, diagnose
+from mtls._handshake.rules import Progress
 from mtls._model import FailureReason, Phase, Role
 from mtls.errors import HandshakeError, HandshakeTimeoutError, MTLSError, PeerVerificationError, UsageError
 
@@ -56,7 +57,7 @@ def _is_tls_failure(exc: BaseException) -> bool:
 
 def _read(bare: BaseException) -> HandshakeError:
     """What a bare exception of ``ssl`` tells by its codes alone."""
-    seen = Observation(role=None, **reading_of(bare))
+    seen = Observation(role=None, progress=Progress.UNKNOWN, **reading_of(bare))
     found = diagnose(seen)
     role = None
     if found.failure is FailureReason.HOSTNAME_MISMATCH or found.alert == "certificate_required":

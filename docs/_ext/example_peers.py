@@ -40,7 +40,7 @@ def bare(keystore: mtls.Keystore | None, *, server: bool, options: Callable[[Any
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
     if keystore is not None:
-        with _temporary_file(keystore._pem().reveal()) as path:
+        with _temporary_file(keystore._pem().reveal()) as path:  # noqa: SLF001 - there is no public way to the key
             context.load_cert_chain(path)
     if options is not None:
         options(context)
