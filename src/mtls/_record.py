@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mtls import _certificate
-from mtls._model import Phase, Role
+from mtls._model import Phase
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
     from mtls.errors import HandshakeError
 
 _VERSION = 1
@@ -22,7 +24,6 @@ _CERTIFICATE_ATTRIBUTES = {
     "issuer": "issuer",
     "not_before": "not_before",
     "not_after": "not_after",
-    "sha256": "hash.sha256",
 }
 
 
@@ -42,7 +43,7 @@ def record(error: HandshakeError) -> dict[str, Any]:
         "phase": error.phase.value,
         "tls_version": error.tls_version,
         "server_hostname": _bounded(error.server_hostname),
-        "peer_address": error.peer_address,
+        "peer_address": _bounded(error.peer_address),
         "because": error.because,
         "docs_anchor": error.docs_anchor,
         "certificate": certificate_facts(error._certificate),
@@ -60,14 +61,14 @@ def record(error: HandshakeError) -> dict[str, Any]:
 
 
 def attributes(error: HandshakeError) -> dict[str, str | int | bool]:
-    """The same, flat, by the names of OpenTelemetry's semantic conventions (``tls``, ``error``, ``server``), with names
-    of our own below ``tls.handshake`` for what they do not have. What is not known is left out.
+    """The same, flat, by the names of OpenTelemetry's conventions (``tls``, ``error``, ``exception``, ``server``,
+    ``client``, ``network``), with names of our own below ``tls.handshake`` for what they do not have. What is not known
+    is left out.
     """
-    own = "client" if error.role is Role.CLIENT else "server"
-    theirs = "server" if error.role is Role.CLIENT else "client"
     found: dict[str, str | int | bool | None] = {
         "error.type": error.failure.value,
-        "error.message": str(error),
+        "exception.type": f"{type(error).__module__}.{type(error).__qualname__}",
+        "exception.message": str(error),
         "tls.established": error.phase is not Phase.HANDSHAKE,
         "tls.protocol.name": "tls",
         "tls.protocol.version": None if error.tls_version is None else error.tls_version.removeprefix("TLS "),
@@ -79,16 +80,45 @@ def attributes(error: HandshakeError) -> dict[str, str | int | bool]:
         "tls.handshake.evidence": error.evidence.value,
         "tls.handshake.phase": error.phase.value,
         "tls.handshake.verify_code": error.verify_code or None,
-        "server.address": _bounded(error.server_hostname),
-        "network.peer.address": error.peer_address,
+        **_ends(error),
+        **_shown(error),
     }
-    if error.role is not None:
-        chain = error._peer_chain
-        for side, encoded in ((own, error._local_certificate), (theirs, chain[0] if chain else None)):
-            facts = certificate_facts(encoded) or {}
-            for field, name in _CERTIFICATE_ATTRIBUTES.items():
-                found[f"tls.{side}.{name}"] = facts.get(field)
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _ends(error: HandshakeError) -> dict[str, str | int | None]:
+    """Who is at the other end: the host that a client asked for, and the address and port, apart from each other."""
+    address, port = _apart(error.peer_address)
+    ends: dict[str, str | int | None] = {"network.peer.address": address, "network.peer.port": port}
+    if error.role is not None:
+        theirs = error.role.other.value
+        ends |= {f"{theirs}.address": address, f"{theirs}.port": port}
+    if error.server_hostname is not None:
+        ends["server.address"] = _bounded(error.server_hostname)
+    return ends
+
+
+def _apart(peer: str | None) -> tuple[str | None, int | None]:
+    """``[2001:db8::1]:443`` as address and port; the path of a Unix socket has no port."""
+    host, colon, port = (peer or "").rpartition(":")
+    if not colon or not port.isdecimal():
+        return _bounded(peer), None
+    return _bounded(host.removeprefix("[").removesuffix("]")), int(port)
+
+
+def _shown(error: HandshakeError) -> dict[str, str | None]:
+    """The two leaf certificates, each under the side that showed it."""
+    if error.role is None:
+        return {}
+    chain = error._peer_chain
+    leaves = ((error.role, error._local_certificate), (error.role.other, chain[0] if chain else None))
+    found: dict[str, str | None] = {}
+    for role, encoded in leaves:
+        facts = certificate_facts(encoded) or {}
+        found |= {f"tls.{role.value}.{name}": facts.get(field) for field, name in _CERTIFICATE_ATTRIBUTES.items()}
+        if digest := facts.get("sha256"):
+            found[f"tls.{role.value}.hash.sha256"] = digest.upper()  # as the convention has it
+    return found
 
 
 def _bounded(text: str | None) -> str | None:
@@ -105,8 +135,14 @@ def certificate_facts(encoded: bytes | None) -> dict[str, Any] | None:
     return {
         "subject": _certificate.label(certificate),
         "issuer": _certificate.name(certificate.issuer),
-        "serial_number": f"{certificate.serial_number:x}",
+        "serial_number": _serial_number(certificate),
         "not_before": certificate.not_valid_before_utc.isoformat(),
         "not_after": certificate.not_valid_after_utc.isoformat(),
         "sha256": _certificate.fingerprint(certificate),
     }
+
+
+def _serial_number(certificate: x509.Certificate) -> str | None:
+    """In hexadecimal, as ``openssl x509 -serial`` has it; cut, since nobody holds a CA to the 20 bytes of RFC 5280."""
+    number = _certificate.serial_number(certificate)
+    return None if number is None else _certificate.printable(f"{number:x}")
