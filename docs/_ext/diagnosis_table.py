@@ -27,6 +27,8 @@ _F, _S = FailureReason, HandshakeStep
 _VERIFIED = {Role.CLIENT: _S.CLIENT_VERIFIES_SERVER, Role.SERVER: _S.SERVER_VERIFIES_CLIENT}
 _RULES_OF_THE_PROFILE = (_F.NOT_AUTHORIZED, _F.WRONG_EKU, _F.EXPIRED, _F.CRL_EXPIRED)
 """What ``mtls._handshake.admission`` refuses after OpenSSL has accepted, in either role."""
+_UNREGISTERED = 255
+"""The number of an alert that the IANA registry does not have."""
 _TRANSPORT = (_F.CLOSED, _F.RESET, _F.TIMED_OUT)
 
 _SITUATIONS: dict[str, tuple[Any, ...]] = {
@@ -56,8 +58,12 @@ def places() -> tuple[Place, ...]:
     """Every failure, step and side that the table can give to a client or a server."""
     found: dict[Place, None] = {}
     for role in Role:
-        for name in ALERTS:
-            found |= dict.fromkeys(_placed(role, ALERTS[name][0], f"alert `{name}`", alert=name, unnamed=True))
+        for number, name in ALERT_NAMES.items():
+            heard = {"alert": number, "listened": True, "unnamed": True}
+            found |= dict.fromkeys(_placed(role, ALERTS[name][0], f"alert `{name}`", **heard))
+        heard = {"alert": _UNREGISTERED, "listened": True, "unnamed": True}
+        found |= dict.fromkeys(_placed(role, AlertKind.NOTHING, "an alert that nobody registered", **heard))
+        found |= dict.fromkeys(_placed(role, ReasonKind.UNNAMED, "an error without a name", unnamed=True))
         for reason in _representatives():
             kind, _ = REASONS[reason]
             if kind is ReasonKind.NO_CERTIFICATE and role is Role.CLIENT:

@@ -180,6 +180,7 @@ def _transport(error: HandshakeError) -> str:
         _F.CLOSED: "closed the connection",
         _F.RESET: "reset the connection",
         _F.TIMED_OUT: "did not answer in time",
+        _F.PEER_ERROR: "ended the connection for a reason that has no name here,",
     }.get(error.failure, f"ended the connection ({error.failure.value})")
     return f"{_peer(error)} {did} {moment}"
 

@@ -13,7 +13,7 @@ import pytest
 from diagnosis_picture import picture
 from diagnosis_table import PARTS, facts, failures_at, in_handshakes, places, steps_of
 from mtls import FailureReason, HandshakeError, HandshakeStep, Role
-from mtls._handshake.alerts import ALERT_NAMES, ALERTS
+from mtls._handshake.alerts import ALERT_NAMES
 from mtls._handshake.diagnosis import Observation, diagnose
 from mtls._handshake.reasons import REASONS
 from mtls._handshake.rules import RULES, Progress, Shown
@@ -113,7 +113,8 @@ def test_only_what_the_checks_find_beforehand_has_no_place_in_a_handshake() -> N
 def test_the_places_are_all_that_the_rules_can_give_in_any_situation(role: Role) -> None:
     known = {(place.failure, place.step, place.side) for place in places() if place.role is role}
     messages = (None, *sorted({each for rules in RULES.values() for rule in rules for each in rule.message or ()}))
-    seen: list[dict[str, Any]] = [{"alert": alert, "unnamed": True} for alert in ALERTS]
+    seen: list[dict[str, Any]] = [{"alert": alert, "listened": True, "unnamed": True} for alert in (*ALERT_NAMES, 255)]
+    seen += [{"unnamed": True}]
     seen += [{"reason": reason} for reason in {meaning: reason for reason, meaning in REASONS.items()}.values()]
     seen += [{"transport": end} for end in (F.CLOSED, F.RESET, F.TIMED_OUT)]
     situations = itertools.product(

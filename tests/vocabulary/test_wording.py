@@ -467,3 +467,10 @@ def test_a_server_that_shows_no_certificate_is_not_taken_for_one_that_asks_for_o
     error = _error(F.CERTIFICATE_REQUIRED, step=S.CLIENT_VERIFIES_SERVER, side=Side.LOCAL, role=Role.CLIENT)
     assert what_happened(error) == "the server sent no certificate, and we require one"
     assert hint(error).startswith("Have the server get a certificate")
+
+
+def test_an_error_that_nobody_has_a_name_for_is_told_as_such() -> None:
+    error = _error(F.PEER_ERROR, role=Role.CLIENT, phase=Phase.FIRST_READ)
+    assert what_happened(error) == (
+        "the server ended the connection for a reason that has no name here, before any data arrived"
+    )
