@@ -11,8 +11,8 @@ connection -> ``PeerIdentity`` or ``HandshakeError``. The map of the package:
     what is known beforehand; pure
 ``_handshake``
     what happens on the wire: the sealed context, the hooks, the diagnosis
-``_profile``, ``_rehearsal``
-    a role with its rules; a whole handshake in memory
+``_profile``, ``_rehearsal``, ``_probe``
+    a role with its rules; a whole handshake in memory, and one with a real server
 ``_verification``, ``_inspection``
     OpenSSL's verdict with what explains it: on the chain of a peer, on our own side
 ``authority``, ``cli``
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from mtls._handshake.trace import Direction as Direction
     from mtls._handshake.trace import TraceEvent as TraceEvent
     from mtls._handshake.tracing import Trace as Trace
+    from mtls._handshake_result import Handshake as Handshake
+    from mtls._handshake_result import HandshakeSide as HandshakeSide
     from mtls._model import AnchorKind as AnchorKind
     from mtls._model import ChainRules as ChainRules
     from mtls._model import ClientAuth as ClientAuth
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from mtls._model import Side as Side
     from mtls._model import SourceFailure as SourceFailure
     from mtls._model import TLSVersion as TLSVersion
+    from mtls._model import Verdict as Verdict
     from mtls._policy import BCP195 as BCP195
     from mtls._policy import MOZILLA_INTERMEDIATE as MOZILLA_INTERMEDIATE
     from mtls._policy import MOZILLA_MODERN as MOZILLA_MODERN
@@ -65,8 +68,7 @@ if TYPE_CHECKING:
     from mtls._profile import ClientProfile as ClientProfile
     from mtls._profile import ServerProfile as ServerProfile
     from mtls._profile import TLSProfile as TLSProfile
-    from mtls._rehearsal import Handshake as Handshake
-    from mtls._rehearsal import HandshakeSide as HandshakeSide
+    from mtls._probe import probe as probe
     from mtls._rehearsal import rehearse as rehearse
     from mtls._report import Report as Report
     from mtls._verification import verify as verify
@@ -100,6 +102,7 @@ _HOMES = {
     "_handshake.peer_policy": ("PeerPolicy",),
     "_handshake.trace": ("Direction", "TraceEvent"),
     "_handshake.tracing": ("Trace",),
+    "_handshake_result": ("Handshake", "HandshakeSide"),
     "_model": (
         "AnchorKind",
         "ChainRules",
@@ -117,10 +120,12 @@ _HOMES = {
         "Side",
         "SourceFailure",
         "TLSVersion",
+        "Verdict",
     ),
     "_policy": ("BCP195", "MOZILLA_INTERMEDIATE", "MOZILLA_MODERN", "NIST_800_52R2", "TLSPolicy"),
     "_profile": ("ClientProfile", "ServerProfile", "TLSProfile"),
-    "_rehearsal": ("Handshake", "HandshakeSide", "rehearse"),
+    "_probe": ("probe",),
+    "_rehearsal": ("rehearse",),
     "_report": ("Report",),
     "_verification": ("verify",),
     "_verified_chain": ("VerifiedChain",),

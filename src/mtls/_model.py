@@ -77,6 +77,17 @@ class Side(enum.StrEnum):
     PEER = "peer"
 
 
+class Verdict(enum.StrEnum):
+    """What one side of a handshake decided about the other, as far as it can be known."""
+
+    ACCEPTED = "accepted"
+    """It went on: it verified the other, or showed by a session ticket or by data that its handshake had ended well."""
+    REFUSED = "refused"
+    """It ended the handshake, or answered that it does not accept the other's certificate, or that it misses one."""
+    UNKNOWN = "unknown"
+    """It did not come to that, or nothing tells."""
+
+
 class Evidence(enum.StrEnum):
     """How we know: seen in an alert or an error of our own OpenSSL, or concluded from what did not come."""
 
@@ -95,6 +106,8 @@ class Phase(enum.StrEnum):
     READ = "read"
     WRITE = "write"
     SHUTDOWN = "shutdown"
+    RESPONSE = "response"
+    """In an HTTP response: the server finished the handshake, and refused afterwards."""
 
 
 class Severity(enum.StrEnum):

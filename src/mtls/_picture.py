@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from mtls._credentials.keystore import Keystore
-    from mtls._rehearsal import Handshake
+    from mtls._handshake_result import Handshake
 
 _S = HandshakeStep
 _LEFT = 16
 _ARROW = 21
 _WIDTH = 100
+_LINKS = 5
+_SHOWN = 3
+_ISSUER_LENGTH = 60
 _NOT_REACHED = "\N{EN DASH}"
 _TO_SERVER = "─" * _ARROW + "▶"
 _TO_CLIENT = "◀" + "─" * _ARROW
@@ -30,20 +33,22 @@ def draw(handshake: Handshake) -> str:
     """The eight steps, each marked done (✓), failed (✗) or not reached, and the failure in words."""
     client = handshake.client_profile.keystore
     who = "client" if client is None else label(client.certificate).removeprefix("CN=")
-    shown = handshake.server_profile.keystore
+    shown = None if handshake.server_profile is None else handshake.server_profile.keystore
     server = handshake.server_hostname or ("server" if shown is None else label(shown.certificate))
     lines = [f"{printable(who, 40):<{_LEFT + _ARROW + 7}}{printable(server, 40)}"]
     lines += [_line(handshake, step) for step in HandshakeStep]
     error = handshake.error
     if error is not None:
         lines += _verdict(error)
+    if handshake.server_profile is None:
+        lines += _remarks(handshake)
     return "\n".join(lines)
 
 
 def _line(handshake: Handshake, step: HandshakeStep) -> str:
     left, arrow, right = _contents(handshake, step)
     if step in handshake.skipped:
-        return f"  {step.value} · {'not part of one-way TLS' if _one_way(handshake) else 'the client showed none'}"
+        return f"  {step.value} · {_why_skipped(handshake)}"
     if step in handshake.completed:
         mark = "✓"
     elif step is handshake.failed_step:
@@ -56,7 +61,8 @@ def _line(handshake: Handshake, step: HandshakeStep) -> str:
 
 
 def _contents(handshake: Handshake, step: HandshakeStep) -> tuple[str, str, str]:
-    client, server = handshake.client_profile, handshake.server_profile
+    client = handshake.client_profile
+    keystore = None if handshake.server_profile is None else handshake.server_profile.keystore
     early = "(TLS 1.3 does this before the certificates)" if handshake.tls_version == "TLS 1.3" else ""
     match step:
         case _S.CLIENT_HELLO:
@@ -68,17 +74,19 @@ def _contents(handshake: Handshake, step: HandshakeStep) -> tuple[str, str, str]
             chosen = " · ".join(filter(None, (handshake.tls_version, handshake.cipher, handshake.alpn)))
             return "", _TO_CLIENT, f"ServerHello  {chosen}"
         case _S.SERVER_CERTIFICATE:
-            return "", _TO_CLIENT, f"Certificate  {_chain(handshake.client.peer_chain, server.keystore)}"
+            return "", _TO_CLIENT, f"Certificate  {_chain(handshake.client.peer_chain, keystore)}"
         case _S.CLIENT_VERIFIES_SERVER:
             return "verifies server", _NO_ARROW, "chain, dates, EKU serverAuth and name are good"
         case _S.CLIENT_CERTIFICATE:
             return "Certificate", _TO_SERVER, _chain(handshake.server.peer_chain, client.keystore)
         case _S.SERVER_VERIFIES_CLIENT:
-            return "", _NO_ARROW, "verifies client: chain, dates, EKU clientAuth good"
+            seen = "chain, dates, EKU clientAuth good" if handshake.server_profile is not None else "it went on"
+            return "", _NO_ARROW, f"verifies client: {seen}"
         case _S.KEY_EXCHANGE:
             return "key exchange", _NO_ARROW, early
         case _:
-            return "data", "◀" + "─" * (_ARROW - 1) + "▶", ""
+            status = "" if handshake.http_status is None else f"HTTP status {handshake.http_status}"
+            return "data", "◀" + "─" * (_ARROW - 1) + "▶", status
 
 
 def _failed_arrow(handshake: Handshake, arrow: str) -> str:
@@ -112,16 +120,35 @@ def _verdict(error: OSError) -> list[str]:
     return [f"{where}{seen_by}: {what_happened(error)}.", f"  {hint(error)}"]
 
 
+def _remarks(handshake: Handshake) -> list[str]:
+    """What else a probe found out: the server's verdict, the CAs that it asks for, and what the checks say."""
+    lines = [f"The server's verdict on us: {handshake.server.verdict.value}."]
+    issuers = handshake.accepted_issuers
+    if issuers:
+        fit = {True: "ours is one of them", False: "ours is none of them", None: ""}[handshake.issuer_fits]
+        names = ", ".join(printable(issuer, _ISSUER_LENGTH) for issuer in issuers[:_SHOWN])
+        more = f" and {len(issuers) - _SHOWN} more" if len(issuers) > _SHOWN else ""
+        lines.append(f"It asks for certificates from {names}{more}{fit and '; '}{fit}.")
+    told = () if handshake.error is None else getattr(handshake.error, "findings", ())
+    for finding in [each for each in handshake.findings if each not in told][:_SHOWN]:
+        lines.append(f"{finding.severity.value}: {finding.message}; {finding.remedy}.")
+    return lines
+
+
 def _chain(arrived: tuple[x509.Certificate, ...], keystore: Keystore | None) -> str:
     """What arrived and who issued the last of it; what would have been sent where nothing was seen to arrive."""
-    if keystore is None:
+    sent = arrived or (() if keystore is None else (keystore.certificate, *keystore.chain))
+    if not sent:
         return "(none)"
-    sent = arrived or (keystore.certificate, *keystore.chain)
-    links = [label(certificate) for certificate in sent]
-    if not is_self_issued(sent[-1]):
+    links = [label(certificate) for certificate in sent[:_LINKS]]
+    if len(sent) > _LINKS:
+        links.append(f"{len(sent) - _LINKS} more")
+    elif not is_self_issued(sent[-1]):
         links.append(name(sent[-1].issuer))
     return " ← ".join(link.removeprefix("CN=") if place else link for place, link in enumerate(links))
 
 
-def _one_way(handshake: Handshake) -> bool:
-    return handshake.server_profile.truststore is None
+def _why_skipped(handshake: Handshake) -> str:
+    server = handshake.server_profile
+    one_way = handshake.accepted_issuers is None if server is None else server.truststore is None
+    return "not part of one-way TLS" if one_way else "the client showed none"

@@ -225,9 +225,15 @@ class TLSProfile:
             self, self._generation(), self._read_again, reload=reload, paths=self._paths(), watch=watch
         )
 
-    def _observed_context(self) -> TLSContext:
-        """A context whose connections keep what they heard of their handshake."""
-        return TLSContext._make(self, self._generation(), self._read_again, keeps_log=True)
+    def _observed_context(self, *, key_log: str | None = None) -> TLSContext:
+        """A context whose connections keep what they heard of their handshake, for a rehearsal or a probe.
+
+        With ``key_log``, a path, it has a generation of its own that writes the secrets of its connections there.
+        """
+        generation = self._generation()
+        if key_log is not None:
+            generation = Generation(self._settings(), key_log=key_log)
+        return TLSContext._make(self, generation, self._read_again, keeps_log=True)
 
     def _generation(self) -> Generation:
         """The OpenSSL contexts of this profile, built once; the dates are looked at again every time."""

@@ -110,10 +110,15 @@ class Serving:
 
 
 class Generation:
-    """The OpenSSL contexts of one set of settings."""
+    """The OpenSSL contexts of one set of settings.
 
-    def __init__(self, settings: Settings) -> None:
+    With ``key_log`` OpenSSL writes the secrets of its connections to that path: for one connection of ours whose
+    capture was asked for, never for a context that is handed out.
+    """
+
+    def __init__(self, settings: Settings, *, key_log: str | None = None) -> None:
         self.settings = settings
+        self._key_log = key_log
         self._begin()
 
     def _begin(self) -> None:
@@ -146,6 +151,8 @@ class Generation:
                     context = build(self.settings, alpn)
                     for name, value in narrowing:
                         setattr(context, name, _stricter(name, value, int(getattr(context, name))))
+                    if self._key_log is not None:
+                        context.keylog_filename = self._key_log  # type: ignore[attr-defined] # not in typeshed
                     found = Serving(context, listens=listening.available())
                     self._made[key] = found
         return found

@@ -13,8 +13,12 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mtls._model import Role
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    Tap = Callable[[Role, bytes], object]
 
 _CLIENT_SAYS = b"client"
 _SERVER_SAYS = b"server"
@@ -47,23 +51,35 @@ class Side:
         return True
 
 
-def join(client: ssl.SSLContext, server: ssl.SSLContext, *, server_hostname: str | None) -> tuple[Side, Side]:
+def join(
+    client: ssl.SSLContext, server: ssl.SSLContext, *, server_hostname: str | None, tap: Tap | None = None
+) -> tuple[Side, Side]:
     """Run a handshake between two contexts and let each side send a few bytes to the other.
 
-    Both results are there even when one side failed: the other then reads the alert, or the end of the stream.
+    Both results are there even when one side failed: the other then reads the alert, or the end of the stream. ``tap``
+    is told what goes over the wire, with the role that sent it; nothing (``b""``) is the end of what it sends.
     """
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    near = Side(client.wrap_bio(to_client, to_server, server_side=False, server_hostname=server_hostname))
-    far = Side(server.wrap_bio(to_server, to_client, server_side=True))
-    pairs = ((near, far, to_server, _CLIENT_SAYS), (far, near, to_client, _SERVER_SAYS))
+    from_client, from_server = (to_server, to_client) if tap is None else (ssl.MemoryBIO(), ssl.MemoryBIO())
+    near = Side(client.wrap_bio(to_client, from_client, server_side=False, server_hostname=server_hostname))
+    far = Side(server.wrap_bio(to_server, from_server, server_side=True))
+    pairs = (
+        (near, Role.CLIENT, from_client, to_server, _CLIENT_SAYS),
+        (far, Role.SERVER, from_server, to_client, _SERVER_SAYS),
+    )
     ended: set[int] = set()
     while True:
         before = (near.finished, near.over, far.finished, far.over, to_client.pending, to_server.pending)
-        for side, _, outgoing, says in pairs:
+        for side, role, outgoing, onward, says in pairs:
             _run(side, says)
-            if side.error is not None and id(outgoing) not in ended:
-                outgoing.write_eof()
-                ended.add(id(outgoing))
+            if tap is not None and (said := outgoing.read()):
+                tap(role, said)
+                onward.write(said)
+            if side.error is not None and id(onward) not in ended:
+                onward.write_eof()
+                ended.add(id(onward))
+                if tap is not None:
+                    tap(role, b"")
         after = (near.finished, near.over, far.finished, far.over, to_client.pending, to_server.pending)
         if (near.over and far.over) or before == after:
             return near, far

@@ -1,4 +1,4 @@
-"""How key material reaches OpenSSL, which takes keys and CRLs from files only.
+"""How key material reaches OpenSSL, which takes keys and CRLs from files only, and how a key log comes back.
 
 Rule: no key lies on a disk in the clear. On Linux the file is anonymous memory (``memfd_create``, mode 0600), read
 through ``/proc/self/fd``; elsewhere, or where that is forbidden, the key is encrypted under a one-time password in a
@@ -19,7 +19,7 @@ from mtls._credentials.secret import Secret
 
 if TYPE_CHECKING:
     import _ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mtls._credentials.keystore import Keystore
     from mtls._credentials.truststore import Truststore
@@ -50,6 +50,19 @@ def load_crls(context: _ssl._SSLContext, truststore: Truststore) -> None:
             return
     with _temporary_file(content.reveal()) as path:
         context.load_verify_locations(path, None, None)
+
+
+@contextmanager
+def memory_file() -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """A path that OpenSSL can write to, and what reads it: memory where the system has it, else a private file
+    (mode 0600) that is removed.
+    """
+    with _anonymous_file(Secret(b"")) as path:
+        if path is not None:
+            yield path, Path(path).read_bytes
+            return
+    with _temporary_file(b"") as path:
+        yield path, Path(path).read_bytes
 
 
 def _encrypted(keystore: Keystore, password: Secret) -> bytes:
@@ -85,7 +98,7 @@ def _anonymous_file(content: Secret) -> Iterator[str | None]:
 
 @contextmanager
 def _temporary_file(content: bytes) -> Iterator[str]:
-    """A path to a private file on disk; what goes in here is public or encrypted."""
+    """A path to a private file on disk; what goes in here is public or encrypted, or a key log that was asked for."""
     import tempfile
 
     descriptor, path = tempfile.mkstemp(prefix="mtls-", suffix=".pem")
