@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mtls._certificate import is_self_issued, label, name, printable
-from mtls._model import HandshakeStep, Role, Side
+from mtls._model import Evidence, HandshakeStep, Role, Side
 from mtls._remedy import hint
 from mtls._wording import what_happened
 from mtls.errors import HandshakeError
@@ -122,17 +122,20 @@ def _verdict(error: OSError) -> list[str]:
 
 def _remarks(handshake: Handshake) -> list[str]:
     """What else a probe found out: the server's verdict, the CAs that it asks for, and what the checks say."""
-    lines = [f"The server's verdict on us: {handshake.server.verdict.value}."]
+    error = handshake.error
+    known = ""
+    if isinstance(error, HandshakeError) and error.evidence is Evidence.INFERRED and error.because:
+        known = f" (inferred: {error.because})"
+    lines = [f"The server's verdict on us: {handshake.server.verdict.value}{known}."]
     issuers = handshake.accepted_issuers
     if issuers:
         fit = {True: "ours is one of them", False: "ours is none of them", None: ""}[handshake.issuer_fits]
         names = ", ".join(printable(issuer, _ISSUER_LENGTH) for issuer in issuers[:_SHOWN])
         more = f" and {len(issuers) - _SHOWN} more" if len(issuers) > _SHOWN else ""
         lines.append(f"It asks for certificates from {names}{more}{fit and '; '}{fit}.")
-    told = () if handshake.error is None else getattr(handshake.error, "findings", ())
-    for finding in [each for each in handshake.findings if each not in told][:_SHOWN]:
-        lines.append(f"{finding.severity.value}: {finding.message}; {finding.remedy}.")
-    return lines
+    told = error.findings if isinstance(error, HandshakeError) else ()
+    others = [finding for finding in handshake.findings if finding not in told]
+    return lines + [f"{each.severity.value}: {each.message}; {each.remedy}." for each in others[:_SHOWN]]
 
 
 def _chain(arrived: tuple[x509.Certificate, ...], keystore: Keystore | None) -> str:

@@ -158,7 +158,8 @@ class Connection:
     def error(self, cause: OSError, real: Any, *, phase: Phase, traffic: Traffic = NO_TRAFFIC) -> HandshakeError | None:
         """What ``cause`` means on this connection; ``None`` for a mistake of the caller that no peer had a part in."""
         if isinstance(cause, ssl.SSLError):
-            mistaken = REASONS.get(cause.reason, _UNKNOWN)[0] is ReasonKind.CALLER
+            reason: Any = getattr(cause, "reason", None)  # one that no OpenSSL made has none
+            mistaken = REASONS.get(reason, _UNKNOWN)[0] is ReasonKind.CALLER
             if mistaken and phase is not Phase.HANDSHAKE:
                 return None
         elif cause.errno in _LOCAL_MISTAKES:
