@@ -87,6 +87,7 @@ class Answering:
         self._hears = hears
         self.asked: list[bytes] = []
         self.outcome: OSError | None = None
+        self.over = threading.Event()
 
     def __call__(self, connection: socket.socket) -> None:
         try:
@@ -100,6 +101,8 @@ class Answering:
                 tls.unwrap()
         except OSError as error:
             self.outcome = error
+        finally:
+            self.over.set()
 
 
 class NginxHTTP2(Nginx):

@@ -14,7 +14,7 @@ import mtls
 from mtls import FailureReason as F
 from mtls import HandshakeStep as S
 from mtls import Verdict as V
-from tests.probe.conftest import Answering
+from tests.probe.conftest import DEADLINE, Answering
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,6 +199,7 @@ class TestAServerThatWeRefuse:
         assert S.CLIENT_CERTIFICATE not in result.completed
 
     def test_is_sent_no_application_data_but_the_alert(self, result: mtls.Handshake) -> None:
+        assert self.server.over.wait(DEADLINE)
         assert isinstance(self.server.outcome, mtls.HandshakeError)
         assert self.server.outcome.alert == "unknown_ca"
         assert self.server.asked == []
@@ -265,6 +266,7 @@ class TestOtherProtocols:
         result = mtls.probe(("localhost", serve(server)), profile)
         assert (result.ok, result.alpn, result.server.verdict) == (True, "postgresql", V.ACCEPTED)
         assert S.APPLICATION_DATA not in result.completed
+        assert server.over.wait(DEADLINE)
         assert server.asked in ([], [b""])
 
     def test_what_a_server_says_that_is_no_http_shows_its_acceptance_as_well(
