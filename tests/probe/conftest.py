@@ -108,7 +108,7 @@ class Answering:
 class NginxHTTP2(Nginx):
     """The same nginx, which speaks HTTP/2 where a client offers it."""
 
-    name = "nginx with HTTP/2"
+    name = "nginx-h2"
 
     def _site(self, site: base.Site, port: int) -> str:
         return super()._site(site, port).replace(" ssl;", " ssl http2;")
