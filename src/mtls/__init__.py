@@ -65,10 +65,10 @@ if TYPE_CHECKING:
     from mtls._policy import MOZILLA_MODERN as MOZILLA_MODERN
     from mtls._policy import NIST_800_52R2 as NIST_800_52R2
     from mtls._policy import TLSPolicy as TLSPolicy
+    from mtls._probe import probe as probe
     from mtls._profile import ClientProfile as ClientProfile
     from mtls._profile import ServerProfile as ServerProfile
     from mtls._profile import TLSProfile as TLSProfile
-    from mtls._probe import probe as probe
     from mtls._rehearsal import rehearse as rehearse
     from mtls._report import Report as Report
     from mtls._verification import verify as verify

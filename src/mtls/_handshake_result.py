@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mtls import _certificate
-from mtls._handshake.peer import PeerIdentity
-from mtls._handshake.trace import TraceEvent
-from mtls._model import Evidence, Finding, HandshakeStep, Verdict
+from mtls._model import Evidence, Verdict
 from mtls._picture import draw
-from mtls._profile import ClientProfile, ServerProfile
 from mtls.errors import HandshakeError
 
 if TYPE_CHECKING:
@@ -21,6 +18,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cryptography import x509
+
+    from mtls._handshake.peer import PeerIdentity
+    from mtls._handshake.trace import TraceEvent
+    from mtls._model import Finding, HandshakeStep
+    from mtls._profile import ClientProfile, ServerProfile
 
 _VERSION = 1
 _LISTED = 10

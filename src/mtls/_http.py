@@ -108,10 +108,13 @@ _STREAM = 1
 _STATUSES = {8: 200, 9: 204, 10: 206, 11: 304, 12: 400, 13: 404, 14: 500}
 """Of the static table (RFC 7541, appendix A)."""
 _METHOD_GET, _PATH_ROOT, _SCHEME_HTTPS, _AUTHORITY, _USER_AGENT = 0x82, 0x84, 0x87, 1, 58
-_DIGITS = {f"{digit:05b}": str(digit) for digit in range(3)} | {f"{22 + digit:06b}": str(digit) for digit in range(3, 10)}
+_DIGITS = {f"{digit:05b}": str(digit) for digit in range(3)} | {
+    f"{22 + digit:06b}": str(digit) for digit in range(3, 10)
+}
 """The Huffman codes of the digits (RFC 7541, appendix B)."""
 _CODE_LENGTHS = (5, 6)
 _STATUS_LENGTH = 3
+_MOST_IN_5_BITS = 0x1F
 
 
 class Http2:
@@ -184,8 +187,8 @@ def _integer(value: int, bits: int) -> bytes:
 
 def _status(fields: bytes) -> int | None:
     """The status in a block of fields; ``None`` where it does not come first, or in a form that nobody sends."""
-    while fields and fields[0] & 0xE0 == 0x20:  # a new size of the table (RFC 7541, 6.3)
-        long = fields[0] & 0x1F == 0x1F
+    while fields and fields[0] >> 5 == 1:  # a new size of the table (RFC 7541, 6.3)
+        long = fields[0] & _MOST_IN_5_BITS == _MOST_IN_5_BITS
         fields = fields[1:]
         while long and fields:
             long, fields = bool(fields[0] & 0x80), fields[1:]

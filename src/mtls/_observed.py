@@ -41,7 +41,7 @@ def readable(chain: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
 
 
 def peer_of(tls: Any) -> PeerIdentity | None:
-    """The peer that was verified; ``None`` where the profile verifies nobody, and for a certificate that cannot be read."""
+    """The peer that was verified; ``None`` where the profile verifies nobody, or the certificate cannot be read."""
     if tls.context.profile.truststore is None:
         return None
     try:

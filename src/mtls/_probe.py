@@ -18,22 +18,19 @@ from mtls._handshake.account import of_our_chain
 from mtls._handshake.connection import ATTACHED, names_the_cause
 from mtls._handshake.hostnames import asked_name
 from mtls._handshake.rules import Shown
-from mtls._handshake.standins import peer_address
 from mtls._handshake.trace import Direction
 from mtls._handshake_result import Handshake, HandshakeSide
-from mtls._model import Evidence, FailureReason, HandshakeStep, Phase, Role, Side, Verdict
+from mtls._model import Evidence, FailureReason, HandshakeStep, Phase, Side, Verdict
 from mtls._observed import CLIENT_CERTIFICATE_STEPS, findings_of, log_of, negotiated, peer_of, readable, verdict
-from mtls._pcapng import Endpoint
 from mtls._profile import ClientProfile
 from mtls._refusal_page import refusal_in_response
+from mtls._wire import Wire
 from mtls.errors import HandshakeError, UsageError
 
 if TYPE_CHECKING:
     import os
-    import socket
     from collections.abc import Callable
 
-    from mtls._capture import Recorder
     from mtls._handshake.connection import Connection
     from mtls._handshake.peer import PeerIdentity
 
@@ -85,77 +82,15 @@ def probe(
         memory = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(*memory, server_hostname=name)
         with dial(target, deadline) as sock:
-            visit = _Visit(tls, _Wire(sock, *memory, deadline, recorder), _http.Authority(name, target.port))
+            visit = _Visit(tls, Wire(sock, *memory, deadline, recorder), _http.Authority(name, target.port))
             visit.make()
     return visit.handshake(began, deadline)
-
-
-class _Wire:
-    """The socket beneath the TLS object, and the time that is left for it."""
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-        deadline: Deadline,
-        recorder: Recorder | None,
-    ) -> None:
-        self.address = peer_address(sock)
-        self._sock = sock
-        self._incoming = incoming
-        self._outgoing = outgoing
-        self._deadline = deadline
-        self._recorder = recorder
-        self._broken = False
-        if recorder is not None:
-            recorder.ends = Endpoint(*sock.getsockname()[:2]), Endpoint(*sock.getpeername()[:2])
-
-    def send(self) -> None:
-        """Send what OpenSSL has to say. Once that fails, what the server said before is still to be read."""
-        data = self._outgoing.read()
-        if not data or self._broken:
-            return
-        self._record(Role.CLIENT, data)
-        self._sock.settimeout(self._deadline.left())
-        try:
-            self._sock.sendall(data)
-        except ConnectionError:
-            self._broken = True
-
-    def receive(self) -> None:
-        """Give OpenSSL what arrives next, or the end."""
-        self._sock.settimeout(self._deadline.left())
-        try:
-            data = self._sock.recv(_CHUNK)
-        except ConnectionError:
-            if self._recorder is not None:
-                self._recorder.reset(Role.SERVER)
-            raise
-        self._record(Role.SERVER, data)
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
-
-    def leave(self) -> None:
-        """Send the last word if it can be sent now."""
-        with contextlib.suppress(OSError):
-            if data := self._outgoing.read():
-                self._record(Role.CLIENT, data)
-                self._sock.settimeout(0)
-                self._sock.sendall(data)
-        self._record(Role.CLIENT, b"")
-
-    def _record(self, role: Role, data: bytes) -> None:
-        if self._recorder is not None:
-            self._recorder.tap(role, data)
 
 
 class _Visit:
     """One connection: its handshake, the question after it, and what came of both."""
 
-    def __init__(self, tls: Any, wire: _Wire, authority: _http.Authority) -> None:
+    def __init__(self, tls: Any, wire: Wire, authority: _http.Authority) -> None:
         self._tls = tls
         self._wire = wire
         self._authority = authority

@@ -10,7 +10,7 @@ import pytest
 import mtls
 from mtls import FailureReason as F
 from mtls import HandshakeStep as S
-from mtls import Verdict as V
+from mtls import Verdict
 from tests.matrix.lab import ADMITS, TWO_WAY
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def probe(lab: Lab, peer: str, policy: mtls.TLSPolicy, *, site: str = TWO_WAY, s
 class TestEachServer:
     def test_accepts_the_certificate_that_it_asks_for(self, lab: Lab, peer: str, policy: mtls.TLSPolicy) -> None:
         result = probe(lab, peer, policy, shows="good")
-        assert (result.ok, result.server.verdict, result.http_status) == (True, V.ACCEPTED, 200)
+        assert (result.ok, result.server.verdict, result.http_status) == (True, Verdict.ACCEPTED, 200)
         assert result.completed == set(S)
         assert result.accepted_issuers == ("CN=matrix root",)
         assert result.issuer_fits is True
@@ -42,7 +42,7 @@ class TestEachServer:
         assert isinstance(result.error, mtls.HandshakeError)
         assert (result.failed_step, result.error.failure) == (S.CLIENT_CERTIFICATE, F.CERTIFICATE_REQUIRED)
         assert result.error.evidence == ("inferred" if peer in IN_HTTP else "observed")
-        assert result.server.verdict is V.REFUSED
+        assert result.server.verdict is Verdict.REFUSED
         assert result.issuer_fits is None
 
     def test_refuses_one_of_another_ca_at_step_6_and_names_those_it_accepts(
@@ -55,7 +55,7 @@ class TestEachServer:
         assert error.failure is (F.CERTIFICATE_REJECTED if peer in IN_HTTP else F.UNKNOWN_CA)
         assert error.evidence == ("inferred" if peer in IN_HTTP else "observed")
         assert error.phase is (mtls.Phase.RESPONSE if peer in IN_HTTP else error.phase)
-        assert (result.server.verdict, result.issuer_fits) == (V.REFUSED, False)
+        assert (result.server.verdict, result.issuer_fits) == (Verdict.REFUSED, False)
         wanted = "the server accepts certificates from CN=matrix root; ours is from CN=stranger root"
         assert wanted in [finding.message for finding in result.findings]
 
@@ -74,7 +74,7 @@ class TestEachServer:
         result = probe(lab, peer, policy, site=site, shows="good")
         assert isinstance(result.error, mtls.PeerVerificationError)
         assert (result.failed_step, result.error.failure) == (S.CLIENT_VERIFIES_SERVER, failure)
-        assert (result.client.verdict, result.http_status) == (V.REFUSED, None)
+        assert (result.client.verdict, result.http_status) == (Verdict.REFUSED, None)
         assert result.findings[0].failure is failure
 
 
@@ -83,7 +83,7 @@ def test_a_403_that_says_nothing_of_certificates_is_an_answer_and_no_refusal(
     lab: Lab, peer: str, policy: mtls.TLSPolicy
 ) -> None:
     result = probe(lab, peer, policy, site=ADMITS, shows="not authorized")
-    assert (result.ok, result.server.verdict, result.http_status) == (True, V.ACCEPTED, 403)
+    assert (result.ok, result.server.verdict, result.http_status) == (True, Verdict.ACCEPTED, 403)
 
 
 def test_nginx_with_http2_answers_in_http2(lab: Lab, policy: mtls.TLSPolicy) -> None:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 import mtls
 from mtls import FailureReason as F
 from mtls import HandshakeStep as S
-from mtls import Verdict as V
+from mtls import Verdict
 from tests.probe.conftest import Answering
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_a_server_that(case: str, serve: Serve, client_profile: mtls.ClientProfi
     assert isinstance(error, mtls.HandshakeTimeoutError) is (failure is F.TIMED_OUT)
     assert isinstance(error.__cause__, OSError)
     assert error.peer_address == result.address
-    assert result.client.verdict is (V.REFUSED if error.side is mtls.Side.LOCAL else V.UNKNOWN)
+    assert result.client.verdict is (Verdict.REFUSED if error.side is mtls.Side.LOCAL else Verdict.UNKNOWN)
     assert not result.ok
     assert result.completed <= {S.CLIENT_HELLO}
 
@@ -133,7 +133,7 @@ class TestAfterAGoodHandshake:
         result = visit(serve(server), client_profile, timeout=SHORT)
         assert isinstance(result.error, mtls.HandshakeTimeoutError)
         assert (result.failed_step, result.error.evidence) == (None, "inferred")
-        assert (result.ok, result.server.verdict) == (False, V.ACCEPTED)
+        assert (result.ok, result.server.verdict) == (False, Verdict.ACCEPTED)
         assert S.SERVER_VERIFIES_CLIENT in result.completed
 
     def test_a_silent_server_of_tls_13_without_session_tickets_has_told_nothing(
@@ -142,7 +142,7 @@ class TestAfterAGoodHandshake:
         context = server_profile.ssl_context()
         context.num_tickets = 0
         result = visit(serve(Answering(context, until_it_leaves)), client_profile, timeout=SHORT)
-        assert (result.ok, result.tls_version, result.server.verdict) == (False, "TLS 1.3", V.UNKNOWN)
+        assert (result.ok, result.tls_version, result.server.verdict) == (False, "TLS 1.3", Verdict.UNKNOWN)
         assert S.SERVER_VERIFIES_CLIENT not in result.completed
 
     @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 400 No\r\nContent-Length: 999999\r\n\r\n"])
@@ -155,7 +155,7 @@ class TestAfterAGoodHandshake:
                 tls.sendall(b"x" * 16384)
 
         result = visit(serve(Answering(server_profile.ssl_context(), flood)), client_profile)
-        assert (result.ok, result.server.verdict) == (True, V.ACCEPTED)
+        assert (result.ok, result.server.verdict) == (True, Verdict.ACCEPTED)
         assert result.duration is not None
         assert result.duration < 5
 
@@ -169,17 +169,22 @@ class TestAfterAGoodHandshake:
                 tls.sendall(b"x")
 
         result = visit(serve(Answering(server_profile.ssl_context(), slowly)), client_profile, timeout=SHORT)
-        assert (result.ok, result.server.verdict, result.http_status) == (True, V.ACCEPTED, None)
+        assert (result.ok, result.server.verdict, result.http_status) == (True, Verdict.ACCEPTED, None)
 
     @pytest.mark.parametrize(
         "answer",
-        [b"\0" * 100, b"HTTP/1.1 999999 \x1b[31m\r\n\r\n", b"HTTP/1.1 200", b"HTTP/1.1 400 No\r\nContent-Length: x\r\n\r\n"],
+        [
+            b"\0" * 100,
+            b"HTTP/1.1 999999 \x1b[31m\r\n\r\n",
+            b"HTTP/1.1 200",
+            b"HTTP/1.1 400 No\r\nContent-Length: x\r\n\r\n",
+        ],
     )
     def test_an_answer_that_is_no_http_is_no_refusal(
         self, serve: Serve, server_profile: mtls.ServerProfile, client_profile: mtls.ClientProfile, answer: bytes
     ) -> None:
         result = visit(serve(Answering(server_profile.ssl_context(), answer)), client_profile)
-        assert (result.ok, result.server.verdict) == (True, V.ACCEPTED)
+        assert (result.ok, result.server.verdict) == (True, Verdict.ACCEPTED)
 
     def test_a_server_that_breaks_off_before_it_answers_has_told_nothing(
         self, serve: Serve, server_profile: mtls.ServerProfile, client_profile: mtls.ClientProfile
@@ -191,7 +196,7 @@ class TestAfterAGoodHandshake:
         result = visit(serve(Answering(server_profile.ssl_context(), leave)), client_profile)
         assert isinstance(result.error, mtls.HandshakeError)
         assert result.error.failure in {F.RESET, F.CLOSED}
-        assert (result.ok, result.error.side, result.server.verdict) == (False, None, V.UNKNOWN)
+        assert (result.ok, result.error.side, result.server.verdict) == (False, None, Verdict.UNKNOWN)
 
 
 class TestCertificates:
@@ -236,7 +241,7 @@ class TestCertificates:
         length = 40_000 if not behind else 100
         server = Answering(crafted(None, ESCAPES + "x" * length, behind))
         result = visit(serve(server), client_profile)
-        assert (result.failed_step, result.client.verdict) == (S.CLIENT_VERIFIES_SERVER, V.REFUSED)
+        assert (result.failed_step, result.client.verdict) == (S.CLIENT_VERIFIES_SERVER, Verdict.REFUSED)
         assert result.findings
         assert server.asked == []
 

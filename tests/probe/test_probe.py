@@ -13,7 +13,7 @@ import pytest
 import mtls
 from mtls import FailureReason as F
 from mtls import HandshakeStep as S
-from mtls import Verdict as V
+from mtls import Verdict
 from tests.probe.conftest import DEADLINE, Answering
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.probe.conftest import Serve
 
 NOW, DAY = datetime.now(UTC), timedelta(days=1)
-ENDS_SOON = {"not_before": NOW - 90 * DAY, "not_after": NOW + 3 * DAY}
+ENDS_SOON: dict[str, Any] = {"not_before": NOW - 90 * DAY, "not_after": NOW + 3 * DAY}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
 
@@ -49,7 +49,7 @@ class TestAServerThatAcceptsUs:
     ) -> None:
         assert result.ok
         assert result.completed == set(S)
-        assert (result.client.verdict, result.server.verdict) == (V.ACCEPTED, V.ACCEPTED)
+        assert (result.client.verdict, result.server.verdict) == (Verdict.ACCEPTED, Verdict.ACCEPTED)
         assert (result.error, result.failed_step, result.skipped) == (None, None, frozenset())
         assert result.tls_version == policy.maximum_version.label
         assert result.cipher
@@ -114,7 +114,7 @@ class TestAServerThatRefusesUs:
         assert (error.step, error.side, error.failure) == (S.SERVER_VERIFIES_CLIENT, "peer", F.UNKNOWN_CA)
         assert (error.alert, error.evidence) == ("unknown_ca", "observed")
         assert error.peer_address == result.address
-        assert (result.client.verdict, result.server.verdict) == (V.ACCEPTED, V.REFUSED)
+        assert (result.client.verdict, result.server.verdict) == (Verdict.ACCEPTED, Verdict.REFUSED)
         assert S.SERVER_VERIFIES_CLIENT not in result.completed
         assert {S.CLIENT_VERIFIES_SERVER, S.CLIENT_CERTIFICATE} <= result.completed
         with pytest.raises(mtls.HandshakeError, match="step 6 SERVER_VERIFIES_CLIENT failed") as caught:
@@ -128,7 +128,7 @@ class TestAServerThatRefusesUs:
         error = result.client.error
         assert isinstance(error, mtls.HandshakeError)
         assert (error.step, error.side, error.failure) == (S.CLIENT_CERTIFICATE, "peer", F.CERTIFICATE_REQUIRED)
-        assert result.server.verdict is V.REFUSED
+        assert result.server.verdict is Verdict.REFUSED
         assert result.accepted_issuers == ()
         assert result.issuer_fits is None
 
@@ -144,7 +144,7 @@ class TestAServerThatRefusesUs:
         assert error.phase is mtls.Phase.RESPONSE
         assert error.because
         assert str(status) in error.because
-        assert (result.ok, result.server.verdict, result.http_status) == (False, V.REFUSED, status)
+        assert (result.ok, result.server.verdict, result.http_status) == (False, Verdict.REFUSED, status)
         assert f"refused (inferred: {error.because})" in str(result)
 
     def test_by_a_rule_of_its_own_after_the_handshake_is_no_more_than_an_unexplained_end(
@@ -159,18 +159,16 @@ class TestAServerThatRefusesUs:
         assert not result.ok
         assert isinstance(result.error, mtls.HandshakeError)
         assert (result.failed_step, result.error.evidence) == (None, "inferred")
-        assert result.server.verdict is V.UNKNOWN
+        assert result.server.verdict is Verdict.UNKNOWN
 
-    def test_that_speaks_another_version_refuses_at_step_2(
-        self, serve: Serve, server_profile: mtls.ServerProfile, authority: CertificateAuthority
-    ) -> None:
+    def test_that_speaks_another_version_refuses_at_step_2(self, serve: Serve, authority: CertificateAuthority) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         profile = client(authority, policy=mtls.MOZILLA_MODERN)
         result = mtls.probe(("localhost", serve(Answering(context))), profile)
         assert isinstance(result.error, mtls.HandshakeError)
         assert (result.failed_step, result.error.failure) == (S.SERVER_HELLO, F.PROTOCOL_VERSION)
-        assert (result.client.verdict, result.server.verdict) == (V.UNKNOWN, V.REFUSED)
+        assert (result.client.verdict, result.server.verdict) == (Verdict.UNKNOWN, Verdict.REFUSED)
         assert result.completed == {S.CLIENT_HELLO}
 
 
@@ -191,7 +189,7 @@ class TestAServerThatWeRefuse:
     def test_fails_at_step_4_with_its_chain_and_the_findings(self, result: mtls.Handshake) -> None:
         assert isinstance(result.error, mtls.PeerVerificationError)
         assert (result.failed_step, result.error.failure) == (S.CLIENT_VERIFIES_SERVER, F.UNKNOWN_CA)
-        assert (result.client.verdict, result.server.verdict) == (V.REFUSED, V.UNKNOWN)
+        assert (result.client.verdict, result.server.verdict) == (Verdict.REFUSED, Verdict.UNKNOWN)
         assert result.client.peer_chain[0].subject.rfc4514_string() == "CN=localhost"
         assert result.client.peer is None
         assert result.findings[0].failure is F.UNKNOWN_CA
@@ -261,10 +259,10 @@ class TestOtherProtocols:
         server_profile = mtls.TLSProfile.server(
             keystore=authority.server("localhost"), truststore=authority.truststore, alpn=["postgresql"]
         )
-        server = Answering(server_profile.ssl_context(), lambda tls: None)
+        server = Answering(server_profile.ssl_context(), lambda _: None)
         profile = client(authority, keystore=authority.client("x"), alpn=["postgresql"], policy=policy)
         result = mtls.probe(("localhost", serve(server)), profile)
-        assert (result.ok, result.alpn, result.server.verdict) == (True, "postgresql", V.ACCEPTED)
+        assert (result.ok, result.alpn, result.server.verdict) == (True, "postgresql", Verdict.ACCEPTED)
         assert S.APPLICATION_DATA not in result.completed
         assert server.over.wait(DEADLINE)
         assert server.asked in ([], [b""])
@@ -274,7 +272,7 @@ class TestOtherProtocols:
     ) -> None:
         server = Answering(server_profile.ssl_context(), b"220 mail.example ESMTP\r\n")
         result = mtls.probe(("localhost", serve(server)), client_profile)
-        assert (result.ok, result.http_status, result.server.verdict) == (True, None, V.ACCEPTED)
+        assert (result.ok, result.http_status, result.server.verdict) == (True, None, Verdict.ACCEPTED)
 
 
 class TestNames:
@@ -292,7 +290,9 @@ class TestNames:
         assert result.address is not None
         assert result.address.startswith("[::1]:")
 
-    def test_a_policy_in_place_of_the_name_needs_no_hostname(self, serve: Serve, authority: CertificateAuthority) -> None:
+    def test_a_policy_in_place_of_the_name_needs_no_hostname(
+        self, serve: Serve, authority: CertificateAuthority
+    ) -> None:
         spiffe = authority.server("spiffe://example.org/billing")
         server = mtls.TLSProfile.server(keystore=spiffe, truststore=authority.truststore)
         port = serve(Answering(server.ssl_context(), OK))

@@ -64,7 +64,7 @@ def of_refused_chain(
     return Account(faults[0].failure, tuple(findings), sent[0] if culprit is None else _certificate.der(culprit))
 
 
-def _judged(  # noqa: PLR0913, PLR0917 - what a chain is judged by
+def _judged(
     settings: Settings,
     truststore: Truststore,
     sent: Sequence[bytes],

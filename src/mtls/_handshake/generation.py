@@ -152,7 +152,7 @@ class Generation:
                     for name, value in narrowing:
                         setattr(context, name, _stricter(name, value, int(getattr(context, name))))
                     if self._key_log is not None:
-                        context.keylog_filename = self._key_log  # type: ignore[attr-defined] # not in typeshed
+                        context.keylog_filename = self._key_log
                     found = Serving(context, listens=listening.available())
                     self._made[key] = found
         return found
