@@ -184,7 +184,7 @@ class _Visit:
         settings, log = connection.settings, log_of(self._tls)
         if answer.status is None:
             return None
-        showed = _SHOWED.get(connection._shown())
+        showed = _SHOWED.get(connection._shown(self._tls._sslobj))
         found = refusal_in_response(answer.status, answer.headers, answer.body, showed_certificate=showed)
         if found is None:
             return None

@@ -84,7 +84,7 @@ def _observe(client: ClientProfile, server: ServerProfile, near: Side, far: Side
     far_side = _side(far, accepted=far.finished)
     error = far_side.error if far_side.verdict is Verdict.REFUSED else near_side.error
     now = datetime.now(UTC)
-    entries = log_of(near.tls).entries
+    entries = log_of(near.tls)
     duration = time.monotonic() - entries[0][-1] if entries else None
     return Handshake(
         client=near_side,
