@@ -71,8 +71,7 @@ def recording(path: str | os.PathLike[str] | None) -> Iterator[Recorder | None]:
         yield None
         return
     target = _path(path)
-    stream = _new_file(target)
-    with stream, memory_file() as (key_log, secrets):
+    with memory_file() as (key_log, secrets), _new_file(target) as stream:
         name = printable(str(target), _PATH_LENGTH)
         _log.warning("capture=%s: this file holds the session secrets; whoever has it can read the connection", name)
         recorder = Recorder(key_log)
