@@ -54,7 +54,8 @@ class Handshake:
     """One handshake and how it went, from :func:`rehearse` or :func:`probe`. ``print`` it to see the picture.
 
     ``ok`` says whether both sides were satisfied and exchanged data (a probe does that in HTTP only); ``failed_step``
-    is ``None`` then, and where nothing tells. ``completed`` is the set of steps that were done, ``skipped`` those that one-way TLS does not have.
+    is ``None`` then, and where nothing tells. ``completed`` is the set of steps that were done, ``skipped`` those that
+    one-way TLS does not have.
 
     ``accepted_issuers`` are the names of the CAs from which the server asked for a certificate (RFC 4514, the first
     50), empty where it named none (any CA), ``None`` where it asked for no certificate. ``issuer_fits`` says whether

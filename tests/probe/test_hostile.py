@@ -22,6 +22,9 @@ import mtls
 from mtls import FailureReason as F
 from mtls import HandshakeStep as S
 from mtls import Verdict
+from tests.matrix.peers.base import Site
+from tests.matrix.peers.openssl import OpenSSL
+from tests.matrix.pki import Identity
 from tests.probe.conftest import Answering
 
 if TYPE_CHECKING:
@@ -251,6 +254,31 @@ class TestCertificates:
         result = visit(serve(Answering(crafted(None, "x" * 2000, 99))), client_profile)
         assert isinstance(result.error, mtls.HandshakeError)
         assert (result.error.side, result.error.failure, result.failed_step) == ("local", F.MALFORMED, None)
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_the_names_of_the_cas_that_a_server_asks_for_are_cut_and_escaped(
+    count: int, tmp_path: Path, client_profile: mtls.ClientProfile, authority: CertificateAuthority
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    listed = tmp_path / "asked.pem"
+    asked = [_certificate(key, f"{ESCAPES}{number}{'x' * 90}", None) for number in range(count)]
+    listed.write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in asked))
+    keystore = authority.server("localhost")
+    authority.save_keystore(keystore, tmp_path)
+    server = Identity("server", keystore, tmp_path / "tls.crt", tmp_path / "tls.key", tmp_path / "tls.key")
+    peer = OpenSSL(tmp_path)
+    try:
+        [port] = peer.start([Site(name="asks", identity=server, client_ca=listed)]).values()
+        result = visit(port, client_profile)
+    finally:
+        peer.stop()
+    assert (result.failed_step, result.server.verdict) == (S.SERVER_VERIFIES_CLIENT, Verdict.REFUSED)
+    assert result.accepted_issuers is not None
+    assert len(result.accepted_issuers) == min(count, 50)
+    assert all(issuer.isprintable() and len(issuer) <= 200 for issuer in result.accepted_issuers)
+    assert result.issuer_fits is False
+    assert len(result.to_dict()["accepted_issuers"]) == min(count, 20)
 
 
 def _certificate(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -255,3 +257,49 @@ def test_the_repr_of_a_result_is_one_line() -> None:
     bad = CASES[2].run(TLS13)
     assert repr(good) == "<Handshake ok: TLS 1.3, 8 steps>"
     assert repr(bad).startswith("<Handshake failed at step 5: <HandshakeError step 5 CLIENT_CERTIFICATE")
+
+
+@POLICIES
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_each_side_has_its_verdict_on_the_other(case: Case, policy: mtls.TLSPolicy) -> None:
+    result = case.run(policy)
+    verdicts = {mtls.Role.CLIENT: result.client.verdict, mtls.Role.SERVER: result.server.verdict}
+    assert verdicts[case.refused_by] is mtls.Verdict.REFUSED
+    if case.refused_by is mtls.Role.SERVER:
+        assert verdicts[mtls.Role.CLIENT] is mtls.Verdict.ACCEPTED
+    else:  # in TLS 1.3 the server may never know, in TLS 1.2 a rule of the client may come after its handshake
+        assert verdicts[mtls.Role.SERVER] is not mtls.Verdict.REFUSED
+
+
+@POLICIES
+def test_a_result_is_ready_for_json(policy: mtls.TLSPolicy) -> None:
+    good = mtls.rehearse(client(policy), server(policy)).to_dict()
+    bad = CASES[3].run(policy).to_dict()
+    for record in (good, bad):
+        assert json.loads(json.dumps(record)) == record
+    assert (good["ok"], good["completed"], good["client"]["verdict"]) == (True, [1, 2, 3, 4, 5, 6, 7, 8], "accepted")
+    assert good["server"]["peer"]["subject"] == "CN=billing-prod"
+    assert (bad["ok"], bad["failed_step"], bad["server"]["verdict"]) == (False, 6, "refused")
+    assert bad["server"]["error"]["failure"] == "unknown_ca"
+
+
+def test_a_result_of_a_good_handshake_has_the_warnings_about_both_certificates() -> None:
+    now = datetime.now(UTC)
+    dates: dict[str, Any] = {"not_before": now - timedelta(days=90), "not_after": now + timedelta(days=3)}
+    near = client(TLS13, keystore=HOME.client("billing-prod", **dates))
+    far = server(TLS13, keystore=HOME.server("localhost", **dates))
+    result = mtls.rehearse(near, far)
+    assert result.ok
+    assert {(finding.failure, finding.severity, finding.step) for finding in result.findings} == {
+        (F.EXPIRES_SOON, mtls.Severity.WARNING, S.CLIENT_VERIFIES_SERVER),
+        (F.EXPIRES_SOON, mtls.Severity.WARNING, S.SERVER_VERIFIES_CLIENT),
+    }
+
+
+def test_a_result_says_when_it_was_and_that_nobody_was_named_to_issue_the_certificate() -> None:
+    result = mtls.rehearse(client(TLS13), server(TLS13))
+    assert result.began is not None
+    assert timedelta() <= datetime.now(UTC) - result.began < timedelta(minutes=1)
+    assert result.duration is not None
+    assert 0 < result.duration < 10
+    assert (result.accepted_issuers, result.issuer_fits, result.address) == ((), None, None)
