@@ -248,6 +248,26 @@ class TestCertificates:
         assert result.findings
         assert server.asked == []
 
+    def test_one_that_openssl_accepts_and_nobody_else_can_read_is_no_peer_that_could_be_told_of(
+        self,
+        serve: Serve,
+        tmp_path: Path,
+        authority: CertificateAuthority,
+        client_profile: mtls.ClientProfile,
+    ) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        file = tmp_path / "server.pem"
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        file.write_bytes(
+            private + _with_a_negative_serial_number(_certificate(key, "x", authority, serial=5), authority)
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        result = visit(serve(Answering(context, b"HTTP/1.1 200 OK\r\n\r\n")), client_profile)
+        assert (result.ok, result.client.verdict, result.client.peer) == (True, Verdict.ACCEPTED, None)
+        assert result.client.peer_chain == ()
+        assert F.MALFORMED in [finding.failure for finding in result.findings]
+
     def test_more_than_openssl_takes_are_refused(
         self, serve: Serve, crafted: Callable[..., ssl.SSLContext], client_profile: mtls.ClientProfile
     ) -> None:
@@ -282,7 +302,7 @@ def test_the_names_of_the_cas_that_a_server_asks_for_are_cut_and_escaped(
 
 
 def _certificate(
-    key: ec.EllipticCurvePrivateKey, organisation: str, authority: CertificateAuthority | None
+    key: ec.EllipticCurvePrivateKey, organisation: str, authority: CertificateAuthority | None, *, serial: int = 0
 ) -> x509.Certificate:
     attribute: Any = x509.NameAttribute
     name = x509.Name([attribute(x509.NameOID.ORGANIZATION_NAME, organisation, _validate=False)])
@@ -295,10 +315,22 @@ def _certificate(
         .subject_name(name)
         .issuer_name(name if authority is None else authority.certificate.subject)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=90))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(identifier, critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
+
+
+def _with_a_negative_serial_number(certificate: x509.Certificate, authority: CertificateAuthority) -> bytes:
+    """The same in PEM, signed anew, with -123 where it has 5: OpenSSL reads it, and cryptography does not."""
+    signer = authority._key
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    body = certificate.tbs_certificate_bytes.replace(b"\x02\x01\x05", b"\x02\x01\x85", 1)
+    signature = b"\0" + signer.sign(body, ec.ECDSA(hashes.SHA256()))
+    algorithm = bytes.fromhex("300a06082a8648ce3d040302")
+    content = body + algorithm + b"\x03" + bytes((len(signature),)) + signature
+    whole = b"\x30\x82" + len(content).to_bytes(2, "big") + content
+    return ssl.DER_cert_to_PEM_cert(whole).encode()

@@ -109,6 +109,17 @@ class TestHTTP2:
         server.hear(Http2(name).request)
         assert server.requests[0][":authority"] == name
 
+    def test_the_longest_name_with_a_port_is_encoded_as_it_must_be(self) -> None:
+        server, authority = Server(), str(Authority(".".join(["a" * 63] * 3 + ["b" * 62]), 65535))
+        server.hear(Http2(authority).request)
+        assert server.requests[0][":authority"] == authority
+
+    def test_frames_of_other_kinds_and_streams_are_passed_over(self) -> None:
+        asked = Http2("x")
+        ping, priority = b"\0\0\x08\x06" + bytes(13), b"\0\0\x05\x02\0\0\0\0\x01" + bytes(5)
+        assert asked.feed(ping + priority + _headers(b"\x88", stream=3)) == b""
+        assert (asked.done, asked.answer) == (False, None)
+
     @pytest.mark.parametrize("huffman", [True, False])
     @pytest.mark.parametrize("size", [1, 10_000])
     @pytest.mark.parametrize("status", [400, 403, 495, 496])
@@ -169,5 +180,5 @@ class TestHTTP2:
         assert asked.done
 
 
-def _headers(block: bytes, flags: int = 4) -> bytes:
-    return len(block).to_bytes(3, "big") + bytes((1, flags)) + (1).to_bytes(4, "big") + block
+def _headers(block: bytes, flags: int = 4, stream: int = 1) -> bytes:
+    return len(block).to_bytes(3, "big") + bytes((1, flags)) + stream.to_bytes(4, "big") + block

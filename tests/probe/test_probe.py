@@ -14,6 +14,8 @@ import mtls
 from mtls import FailureReason as F
 from mtls import HandshakeStep as S
 from mtls import Verdict
+from mtls._dialing import Deadline
+from mtls._wire import Wire
 from tests.probe.conftest import DEADLINE, Answering
 
 if TYPE_CHECKING:
@@ -410,3 +412,26 @@ class TestBeforeStep1:
         found = [(*tcp, ("127.0.0.1", closed)), (*tcp, ("127.0.0.1", port))]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         assert mtls.probe("localhost:443", client_profile).address == f"127.0.0.1:{port}"
+
+    def test_a_name_without_an_address_is_named(
+        self, client_profile: mtls.ClientProfile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+        with pytest.raises(OSError, match=r"the name nowhere\.example has no address"):
+            mtls.probe("nowhere.example:443", client_profile)
+
+
+def test_what_a_server_said_before_it_went_is_read_although_writing_to_it_fails() -> None:
+    ours, theirs = socket.socketpair()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with ours, theirs:
+        wire = Wire(ours, incoming, outgoing, Deadline(20), None)
+        theirs.sendall(b"the reason")
+        theirs.close()
+        for _ in range(2):
+            outgoing.write(b"hello")
+            wire.send()
+        wire.receive()
+        assert incoming.read() == b"the reason"
+        wire.receive()
+        assert incoming.eof
