@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 _CHECKED = ("-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE")
+_BY_CONTENT = ("-o", "tcp.try_heuristic_first:TRUE")
+"""The system may give a connection a port at which Wireshark expects another protocol."""
 CERTIFICATE = "11"
 _WARNING = "this file holds the session secrets; whoever has it can read the connection"
 
@@ -40,7 +42,20 @@ def tshark(path: Path, *fields: str, only: str = "") -> list[list[str]]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    command = [program, "-n", "-r", str(path), *_CHECKED, "-T", "fields", "-E", "occurrence=a", "-E", "separator=\t"]
+    command = [
+        program,
+        "-n",
+        "-r",
+        str(path),
+        *_CHECKED,
+        *_BY_CONTENT,
+        "-T",
+        "fields",
+        "-E",
+        "occurrence=a",
+        "-E",
+        "separator=\t",
+    ]
     command += ["-Y", only] if only else []
     command += [part for field in fields for part in ("-e", field)]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
@@ -92,7 +107,7 @@ class TestWhatWiresharkReads:
         numbers = {"unknown_ca": "48", "certificate_required": "116", "handshake_failure": "40"}
         alerts = tshark(target, "tls.alert_message.desc", "tcp.srcport", only="tls.alert_message.level == 2")
         assert result.error.alert is not None
-        assert alerts == [[numbers[result.error.alert], str(port)]]
+        assert alerts == [[numbers[result.error.alert], str(port)]], tshark(target, "tcp.port", "_ws.col.Info")
 
     def test_of_a_server_that_we_refuse_is_its_certificate_and_our_alert_and_no_request(
         self,
