@@ -40,6 +40,10 @@ _PATIENCE = 10.0
 _LONGEST = 20_000
 """Characters of a text or record that a hostile peer had a part in."""
 SERVER, CLIENT = mtls.Role.SERVER, mtls.Role.CLIENT
+ONLY = [
+    mtls.TLSPolicy(name=f"{version.label} only", minimum_version=version, maximum_version=version)
+    for version in mtls.TLSVersion
+]
 
 
 def record(kind: int, body: bytes) -> bytes:
@@ -171,7 +175,24 @@ def test_whatever_is_sent_ends_in_a_typed_error_of_our_own_side(
 def test_a_certificate_message_of_16_mb_is_refused_at_its_header(client_profile: mtls.ClientProfile) -> None:
     error = failure(client_profile, sends(GOOD_HELLO, record(22, message(11, bytes(16000), length=0xFFFFFF))))
     assert (error.failure, error.side) == (F.MALFORMED, mtls.Side.LOCAL)
+    assert error.step is mtls.HandshakeStep.SERVER_CERTIFICATE
     assert error.reason == "EXCESSIVE_MESSAGE_SIZE"
+
+
+@pytest.mark.parametrize("policy", ONLY, ids=lambda policy: policy.name)
+@pytest.mark.parametrize("role", [CLIENT, SERVER], ids=str)
+def test_a_chain_that_is_too_long_is_a_malformed_certificate_message(
+    authority: CertificateAuthority, tmp_path: Path, role: mtls.Role, policy: mtls.TLSPolicy
+) -> None:
+    """OpenSSL refuses more than 100 kB by the header, before anything is parsed."""
+    trust = authority.truststore
+    profile: mtls.TLSProfile
+    if role is CLIENT:
+        profile = mtls.TLSProfile.client(truststore=trust, policy=policy)
+    else:
+        profile = mtls.TLSProfile.server(keystore=authority.server("localhost"), truststore=trust, policy=policy)
+    error = failure(profile, shows(role, *odd_chain(tmp_path, "a" * 60_000)))
+    assert (error.step, error.failure, error.side) == (3 if role is CLIENT else 5, F.MALFORMED, mtls.Side.LOCAL)
 
 
 @pytest.mark.parametrize("drip", [b"\x16", GOOD_HELLO], ids=["a record that never ends", "a hello, byte by byte"])
