@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mtls._model import FailureReason, HandshakeStep, Role, Severity, Side
+from mtls._model import FailureReason, HandshakeStep, Phase, Role, Severity, Side
 
 if TYPE_CHECKING:
     from mtls._model import Finding
@@ -24,6 +24,10 @@ _OF_ANYBODY = (
 _GIVE_US_ONE = "Give this client a certificate: keystore=Keystore.from_pem(...) in its profile."
 _GIVE_THEM_ONE = "Give the client a certificate from a CA in our truststore; it had none, or sent none that fits."
 _NOT_SENT = "Our certificate was not sent: its key is of a kind that the server does not accept. Ask which it takes."
+_NOT_DEMANDED = (
+    "We have one: ask the other side to demand it in the handshake, of every request, which kinds of key it takes, and "
+    "whether a proxy in between or a rule of its own says this."
+)
 _ANEW = "Have the certificate issued anew by a CA that follows RFC 5280."
 _LOG = "Look into the log of the other side"
 _NOTHING_SHARED = (
@@ -37,7 +41,7 @@ _TO_US = {
     _F.EXPIRED: "Renew our certificate.",
     _F.REVOKED: "Our certificate has been revoked: get a new one with a new key.",
     _F.CERTIFICATE_REJECTED: "Check our certificate with profile.check(), and ask the other side which CA, EKU and "
-    "names it accepts; this alert does not tell.",
+    "names it accepts; its refusal does not tell.",
     _F.BAD_SIGNATURE: "Check that our key belongs to our certificate, and that the other side accepts its algorithm.",
 }
 """The peer refused our certificate."""
@@ -134,7 +138,9 @@ def _nothing_shown(error: HandshakeError) -> str:
         return f"{_LOG}: only a server may send this alert." if error.side is Side.PEER else _GIVE_THEM_ONE
     if error.side is Side.LOCAL:
         return "Have the server get a certificate; one that shows none proves nothing."
-    return _GIVE_US_ONE if error.local_certificate is None else _NOT_SENT
+    if error.local_certificate is None:
+        return _GIVE_US_ONE
+    return _NOT_DEMANDED if error.phase is Phase.RESPONSE else _NOT_SENT
 
 
 def _of_ours(error: HandshakeError) -> str:

@@ -79,6 +79,8 @@ def sentence(error: HandshakeError) -> str:
         head = f"step {error.step.value} {error.step.name} failed"
     elif error.phase is Phase.HANDSHAKE:
         head = "the handshake failed, and nothing tells at which step"
+    elif error.phase is Phase.RESPONSE:
+        head = "the server refused in HTTP, and nothing tells at which step"
     else:
         head = "the connection failed after the handshake, and nothing tells at which step"
     alert = f" (alert {error.alert})" if error.alert else ""
@@ -99,7 +101,9 @@ def what_happened(error: HandshakeError) -> str:
 def _nothing_shown(error: HandshakeError) -> str:
     if error.role is Role.SERVER or error.side is Side.LOCAL:
         return f"{_peer(error)} sent no certificate, and we require one"
-    if error.local_certificate is not None:
+    if error.phase is Phase.RESPONSE:
+        reason = "says that it got none"
+    elif error.local_certificate is not None:
         reason = "none of ours was sent"
     elif error.tls_version is None:  # of a bare exception, which does not know what we hold
         reason = "was shown none"
@@ -190,7 +194,7 @@ def _seen(error: HandshakeError) -> str:
     if error.phase is not Phase.HANDSHAKE:
         notes.append(f"seen at the {error.phase.value.replace('_', ' ')}")
     if error.evidence is Evidence.INFERRED:
-        because = error.because if error.step is not None else None
+        because = error.because if error.step is not None or error.phase is Phase.RESPONSE else None
         notes.append(f"inferred: {because or 'no alert came'}")
     elif error.step is None and error.because:
         notes.append(error.because)

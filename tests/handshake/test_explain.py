@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import types
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import urllib3
 
 import mtls
 from mtls._handshake.connection import attach
+from mtls.authority import CertificateAuthority
 
 
 def ours() -> mtls.HandshakeError:
@@ -137,3 +140,68 @@ def test_a_bare_ssl_error_is_explained_as_far_as_it_tells(
     assert (error.reason, error.args) == (exc.reason, exc.args)
     assert isinstance(error, ssl.SSLCertVerificationError) is isinstance(exc, ssl.SSLCertVerificationError)
     assert str(error)
+
+
+# --- responses ---
+
+
+def response(**fields: Any) -> Any:
+    return SimpleNamespace(**({"status": 496, "headers": {"Content-Type": "text/plain"}} | fields))
+
+
+@pytest.mark.parametrize("url", ["https://api.example/x", "wss://api.example", "", None, "https://[not a url"])
+def test_a_response_that_refuses_is_explained_wherever_it_may_have_come_over_tls(url: str | None) -> None:
+    error = mtls.explain(response(url=url))
+    assert isinstance(error, mtls.HandshakeError)
+    assert (error.step, error.failure, error.phase) == (5, "certificate_required", "response")
+    assert error.server_hostname == ("api.example" if url and "api" in url else None)
+
+
+@pytest.mark.parametrize("url", ["http://api.example/", "ws://api.example/"])
+def test_a_response_over_a_plain_connection_says_nothing_of_ours(url: str) -> None:
+    assert mtls.explain(response(url=url)) is None
+
+
+def test_a_response_that_raises_on_every_other_question_is_explained_all_the_same() -> None:
+    class Odd:
+        status = 496
+        headers = types.MappingProxyType({"Server": "odd"})
+
+        def __getattr__(self, name: str) -> Any:
+            if name in {"status_code", "url"}:
+                raise AttributeError(name)
+            raise RuntimeError(name)
+
+    error = mtls.explain(Odd())
+    assert isinstance(error, mtls.HandshakeError)
+    assert error.step == 5
+
+
+def test_a_page_that_contradicts_what_we_sent_has_no_step_and_says_so() -> None:
+    error = mtls.explain(response(status=495, raw=SimpleNamespace(_pool=pool_of(one_way().ssl_context()))))
+    assert isinstance(error, mtls.HandshakeError)
+    assert (error.step, error.side, error.failure) == (None, "peer", "certificate_rejected")
+    assert str(error).startswith("the server refused in HTTP, and nothing tells at which step: ")
+    assert "but no certificate of ours was sent" in str(error)
+
+
+def one_way() -> mtls.ClientProfile:
+    return mtls.TLSProfile.client(truststore=CertificateAuthority().truststore)
+
+
+def pool_of(context: mtls.TLSContext) -> Any:
+    return SimpleNamespace(conn_kw={"ssl_context": context})
+
+
+@pytest.mark.parametrize("held", [42, "HTTP/1.1 496", None, response(headers=None), response(status="496"), object()])
+def test_what_is_neither_exception_nor_response_is_a_mistake_of_the_caller(held: object) -> None:
+    with pytest.raises(mtls.UsageError, match=r"takes an exception or the response of an HTTP client, not "):
+        mtls.explain(held)
+
+
+def test_an_error_of_ours_comes_before_the_response_that_its_wrapper_carries() -> None:
+    class WithResponseError(Exception):
+        response = response()
+
+    assert mtls.explain(WithResponseError(ours())).step == 6  # type: ignore[union-attr] # there is one
+    assert mtls.explain(caused(WithResponseError())).step == 5  # type: ignore[union-attr] # the same

@@ -1,4 +1,4 @@
-"""``explain``: the named step, out of whatever a library wrapped the failure in.
+"""``explain``: the named step, out of whatever a library wrapped the failure in, or out of a response that refuses.
 
 Rule: it looks everywhere an exception can hide another, once, and never fails; where nothing is about TLS it says
 ``None``.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mtls._handshake.connection import ATTACHED, reading_of
 from mtls._handshake.diagnosis import Observation, diagnose
+from mtls._handshake.response import is_response, refusal_in
 from mtls._handshake.rules import Progress
 from mtls._model import FailureReason, Phase, Role
 from mtls.errors import HandshakeError, HandshakeTimeoutError, MTLSError, PeerVerificationError, UsageError
@@ -23,17 +24,32 @@ _HIDING_PLACES = ("reason", "os_error", "original_error", "error")
 _MOST = 1000
 
 
-def explain(exc: BaseException) -> MTLSError | None:
-    """The :class:`MTLSError` inside ``exc``, or what can honestly be said of a bare :class:`ssl.SSLError` in it.
+def explain(failure: BaseException | object, *, body: bytes | None = None) -> MTLSError | None:
+    """What ``failure`` was at TLS: an exception, or a response in which a server refused our certificate.
 
+    **An exception**: the :class:`MTLSError` inside, or what can honestly be said of a bare :class:`ssl.SSLError` in it.
     Looks through ``__cause__``, ``__context__``, ``args``, exception groups and the attributes in which HTTP libraries
     keep what they wrap; cycles are safe. An error of ours comes first, then what was attached to an exception that had
     to pass unchanged, then a bare ``ssl.SSLError``: of that neither our role nor our certificate is known, so ``step``
-    is often ``None``. Returns ``None`` where nothing is about TLS; raises :class:`UsageError` for what is no exception.
+    is often ``None``. Last comes the response that an exception carries, as ``raise_for_status()`` raises it.
+
+    **A response** of requests, httpx, aiohttp, urllib3 or http.client: nginx and Apache finish the handshake and refuse
+    a certificate in HTTP. Their pages (status 400 or 403) and the statuses 495 and 496 are step 5 or 6, always
+    ``inferred``, in ``Phase.RESPONSE``; a page that contradicts what we sent has no step. Any other response says
+    nothing of certificates. Nothing is read from the network, and a stream stays as it is: what counts is the body that
+    was read (``await response.read()`` in aiohttp). http.client keeps none, so give it what you read as ``body``.
+
+    Returns ``None`` where nothing is about TLS; raises :class:`UsageError` for what is neither.
     """
-    if not isinstance(exc, BaseException):
-        text = f"explain() takes an exception, not {type(exc).__name__}"
-        raise UsageError(text)
+    if isinstance(failure, BaseException):
+        return _in_exception(failure) or _in_response_of(failure, body)
+    if is_response(failure):
+        return refusal_in(failure, body)
+    text = f"explain() takes an exception or the response of an HTTP client, not {type(failure).__name__}"
+    raise UsageError(text)
+
+
+def _in_exception(exc: BaseException) -> MTLSError | None:
     found = list(_inside(exc))
     ours = [each for each in found if isinstance(each, MTLSError)]
     ours.sort(key=lambda error: not isinstance(error, HandshakeError))
@@ -45,6 +61,17 @@ def explain(exc: BaseException) -> MTLSError | None:
             return attached
     bare = next((each for each in found if _is_tls_failure(each)), None)
     return None if bare is None else _read(bare)
+
+
+def _in_response_of(exc: BaseException, body: bytes | None) -> HandshakeError | None:
+    """Out of the response that an exception in ``exc`` carries, or is."""
+    for each in _inside(exc):
+        for response in (getattr(each, "response", None), each):
+            error = refusal_in(response, body) if is_response(response) else None
+            if error is not None:
+                error.__cause__ = each
+                return error
+    return None
 
 
 def _is_tls_failure(exc: BaseException) -> bool:
