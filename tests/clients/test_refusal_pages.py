@@ -18,6 +18,8 @@ import httpx
 import pytest
 import requests
 import urllib3
+import websockets.asyncio.client
+import websockets.exceptions
 
 import mtls
 from mtls.integrations.requests import MTLSAdapter
@@ -122,6 +124,16 @@ def with_urllib_request(profile: mtls.ClientProfile, url: str) -> mtls.MTLSError
         return mtls.explain(response, body=response.read())
 
 
+def with_websockets(profile: mtls.ClientProfile, url: str) -> mtls.MTLSError | None:
+    async def get() -> None:
+        async with websockets.asyncio.client.connect(url.replace("https", "wss"), ssl=profile.ssl_context()):
+            pass
+
+    with pytest.raises(websockets.exceptions.InvalidStatus) as caught:
+        asyncio.run(get())
+    return mtls.explain(caught.value)
+
+
 LIBRARIES = {
     "requests": with_requests,
     "httpx": with_httpx,
@@ -130,6 +142,7 @@ LIBRARIES = {
     "urllib3": with_urllib3,
     "http.client": with_http_client,
     "urllib.request": with_urllib_request,
+    "websockets": with_websockets,
 }
 KNOWS_THE_CONNECTION = {"httpx", "httpx, async"}
 """The others let go of it when the body has been read, and at best know the context."""

@@ -168,8 +168,6 @@ def test_a_response_that_raises_on_every_other_question_is_explained_all_the_sam
         headers = types.MappingProxyType({"Server": "odd"})
 
         def __getattr__(self, name: str) -> Any:
-            if name in {"status_code", "url"}:
-                raise AttributeError(name)
             raise RuntimeError(name)
 
     error = mtls.explain(Odd())
@@ -205,3 +203,11 @@ def test_an_error_of_ours_comes_before_the_response_that_its_wrapper_carries() -
 
     assert mtls.explain(WithResponseError(ours())).step == 6  # type: ignore[union-attr] # there is one
     assert mtls.explain(caused(WithResponseError())).step == 5  # type: ignore[union-attr] # the same
+
+
+def test_an_exception_whose_attributes_raise_says_nothing() -> None:
+    class OddError(Exception):
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+    assert mtls.explain(OddError()) is None

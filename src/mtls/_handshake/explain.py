@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mtls._handshake.connection import ATTACHED, reading_of
 from mtls._handshake.diagnosis import Observation, diagnose
-from mtls._handshake.response import is_response, refusal_in
+from mtls._handshake.response import attribute, is_response, refusal_in
 from mtls._handshake.rules import Progress
 from mtls._model import FailureReason, Phase, Role
 from mtls.errors import HandshakeError, HandshakeTimeoutError, MTLSError, PeerVerificationError, UsageError
@@ -56,7 +56,7 @@ def _in_exception(exc: BaseException) -> MTLSError | None:
     if ours:
         return ours[0]
     for each in found:
-        attached = getattr(each, ATTACHED, None)
+        attached = attribute(each, ATTACHED)
         if isinstance(attached, MTLSError):
             return attached
     bare = next((each for each in found if _is_tls_failure(each)), None)
@@ -66,7 +66,7 @@ def _in_exception(exc: BaseException) -> MTLSError | None:
 def _in_response_of(exc: BaseException, body: bytes | None) -> HandshakeError | None:
     """Out of the response that an exception in ``exc`` carries, or is."""
     for each in _inside(exc):
-        for response in (getattr(each, "response", None), each):
+        for response in (attribute(each, "response"), each):
             error = refusal_in(response, body) if is_response(response) else None
             if error is not None:
                 error.__cause__ = each

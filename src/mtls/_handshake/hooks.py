@@ -7,18 +7,21 @@ normal state calls the C object directly; what is special about a connection sta
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import socket
 import ssl
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from mtls._handshake.address import address_of
 from mtls._handshake.connection import Traffic, attach, names_the_cause
-from mtls._handshake.standins import NOT_YET, Leftover, Refused, non_blocking, peer_address
+from mtls._handshake.standins import NOT_YET, Leftover, Refused, non_blocking
 from mtls._model import Phase
 from mtls.errors import HandshakeError, SealedContextError
 
 if TYPE_CHECKING:
+    import socket
+
     from mtls._handshake.connection import Connection
 
 _HANDLED = (*NOT_YET, HandshakeError)
@@ -145,8 +148,7 @@ class _Hooks:
     def _explain(self, real: Any, cause: OSError, phase: Phase, *, drained: bool = False) -> HandshakeError | None:
         if self._heard:
             phase = {Phase.FIRST_READ: Phase.READ, Phase.FIRST_WRITE: Phase.WRITE}.get(phase, phase)
-        if isinstance(self, socket.socket):
-            self._mtls.address = peer_address(self)
+        self._mtls.address = address_of(self) or self._mtls.address
         traffic = Traffic(heard=self._heard, wrote=self._wrote, drained=drained or phase is Phase.FIRST_READ)
         return self._mtls.error(cause, real, phase=phase, traffic=traffic)
 
@@ -185,6 +187,14 @@ class TLSObject(_Hooks, ssl.SSLObject):
             raise
         except OSError as cause:
             self._read_failed(cause, Phase.SHUTDOWN)
+
+    def hear(self, words: bytes, cause: OSError) -> NoReturn:
+        """Read what the peer had sent before a write failed in the transport, and raise what it says, or ``cause``."""
+        self._wrote = True
+        if self._mtls.memory is not None:
+            with contextlib.suppress(ssl.SSLError):  # the loop has told it that there is no more
+                self._mtls.memory[0].write(words)
+        self._write_failed(cause)
 
 
 class TLSSocket(_Hooks, ssl.SSLSocket):

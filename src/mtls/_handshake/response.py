@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from mtls._handshake.address import peer_address
 from mtls._handshake.connection import Connection
 from mtls._handshake.context import TLSContext
 from mtls._handshake.rules import Shown
 from mtls._handshake.staging import leaf_der
-from mtls._handshake.standins import peer_address
 from mtls._model import Evidence, HandshakeStep, Phase, Role, Side
-from mtls._refusal_page import refusal_in_response
+from mtls._refusal_page import LOOKED_AT, refusal_in_response
 from mtls.errors import HandshakeError
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from mtls._refusal_page import Refusal
     from mtls.errors import Account
 
-_STATUS = ("status_code", "status", "code")
-"""requests and httpx; http.client, urllib3 and aiohttp; ``urllib.error.HTTPError``."""
-_KEPT = ("_content", "_body")
-"""Where requests and httpx, urllib3 and aiohttp keep a body that was read. Their properties would read it."""
+_STATUS = ("status_code", "status")
+"""requests and httpx; http.client, urllib3, aiohttp and ``urllib.error.HTTPError``."""
+_KEPT = ("_content", "_body", "body")
+"""Where requests and httpx, urllib3 and aiohttp, and websockets keep a body that was read. Properties would read it."""
 _CONNECTIONS: tuple[Callable[[Any], Any], ...] = (
     lambda response: response.extensions["network_stream"].get_extra_info("socket"),  # httpx, also when it is closed
     lambda response: response.extensions["network_stream"].get_extra_info("ssl_object"),  # httpx, async
@@ -50,7 +50,7 @@ _SENT = {Shown.SENT: True, Shown.EMPTY: False, Shown.NOT_ASKED: False, Shown.NON
 
 def is_response(held: object) -> bool:
     """Whether it looks like the response of an HTTP client."""
-    return _status(held) is not None and _headers(held) is not None
+    return _headers(held) is not None and _status(held) is not None
 
 
 def refusal_in(response: object, body: bytes | None) -> HandshakeError | None:
@@ -115,6 +115,14 @@ def _showed(tls: Any, settings: Settings | None) -> bool | None:
     return None
 
 
+def attribute(held: object, name: str) -> Any:
+    """An attribute of a foreign object, ``None`` where it has none or raises whatever it likes."""
+    try:
+        return getattr(held, name, None)
+    except Exception:  # noqa: BLE001 - it is not ours
+        return None
+
+
 def _version(tls: Any) -> str | None:
     version = tls.version() if isinstance(tls, (ssl.SSLSocket, ssl.SSLObject)) else None
     return None if version is None else version.replace("TLSv", "TLS ")
@@ -122,14 +130,14 @@ def _version(tls: Any) -> str | None:
 
 def _status(held: object) -> int | None:
     for name in _STATUS:
-        status = getattr(held, name, None)
+        status = attribute(held, name)
         if isinstance(status, int):
             return status
     return None
 
 
 def _headers(held: object) -> Mapping[str, str] | None:
-    headers = getattr(held, "headers", None)
+    headers = attribute(held, "headers")
     if not callable(getattr(headers, "items", None)):
         return None
     assert headers is not None
@@ -138,12 +146,12 @@ def _headers(held: object) -> Mapping[str, str] | None:
 
 def _body(response: object) -> bytes:
     held = getattr(response, "__dict__", {})
-    return next((held[name] for name in _KEPT if isinstance(held.get(name), bytes)), b"")
+    return next((bytes(held[name][:LOOKED_AT]) for name in _KEPT if isinstance(held.get(name), bytes | bytearray)), b"")
 
 
 def _asked(response: object) -> tuple[str, str | None]:
     """Scheme and host of the URL, where the response knows it."""
-    url = getattr(response, "url", None)
+    url = attribute(response, "url")
     if not url:
         return "", None
     try:

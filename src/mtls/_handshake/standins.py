@@ -21,6 +21,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from mtls._handshake.address import address_of
 from mtls._model import FailureReason, Phase, Role
 from mtls.errors import HandshakeError
 
@@ -81,8 +82,7 @@ class Unfinished(_StandIn):
             raise
         except OSError as cause:
             owner = self._owner()
-            if isinstance(owner, socket.socket):
-                self._connection.address = peer_address(owner)
+            self._connection.address = address_of(owner)
             error = self._connection.error(cause, self._real, phase=Phase.HANDSHAKE)
             try:
                 if error is None:
@@ -96,8 +96,10 @@ class Unfinished(_StandIn):
                 del owner, error  # the traceback holds this frame, and would keep the connection alive
         try:
             owner = self._owner()
-            if self._connection.settings.role is Role.SERVER and isinstance(owner, socket.socket):
-                self._connection.address = peer_address(owner)
+            if self._connection.settings.role is Role.SERVER and (
+                self._connection.settings.has_rules or isinstance(owner, socket.socket)
+            ):
+                self._connection.address = address_of(owner)
             del owner
             self._connection.established(self._real)
         except HandshakeError as error:
@@ -153,6 +155,13 @@ class Refused(_StandIn):
         # copies, because the tracebacks of the exceptions hold the connection, and only the collector would free it
         self._error = copy.copy(error)
         self._error.__cause__ = copy.copy(cause)
+
+    @property
+    def error(self) -> HandshakeError:
+        """What it was refused with."""
+        error = copy.copy(self._error)
+        error.__cause__ = self._error.__cause__
+        return error
 
     def _again(self, *_: Any) -> NoReturn:
         raise copy.copy(self._error) from self._error.__cause__
@@ -264,15 +273,3 @@ def non_blocking(owner: Any) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             owner.settimeout(timeout)
-
-
-def peer_address(sock: socket.socket) -> str | None:
-    """``host:port`` of the other end, ``None`` where the system has forgotten it."""
-    try:
-        address = sock.getpeername()
-    except OSError:
-        return None
-    if isinstance(address, tuple):
-        host, port = address[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return str(address) or None
