@@ -6,11 +6,13 @@ Rule: every server notes what it saw; a client is believed only together with wh
 from __future__ import annotations
 
 import contextlib
+import gc
 import queue
 import select
 import socket
 import ssl
 import threading
+import warnings
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import unquote
 
@@ -432,3 +434,12 @@ def placed() -> Placed:
         return found.step, found.side, found.failure
 
     return place
+
+
+@contextlib.contextmanager
+def forgotten_sockets() -> Iterator[None]:
+    """asyncio leaves a socket to the collector if ``wrap_bio`` raises, with any context."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()

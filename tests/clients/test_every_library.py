@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import http.client
 import urllib.error
 import urllib.request
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -30,10 +28,11 @@ import websockets.sync.client
 
 import mtls
 from mtls import TLSVersion
+from tests.clients.conftest import forgotten_sockets
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from mtls.authority import CertificateAuthority
     from tests.clients.conftest import ContextOf, Placed, Recorder, Refused, Serve, Server
@@ -310,7 +309,7 @@ class TestHosts:
     def test_an_unlisted_host_is_refused_before_a_byte_is_sent(
         self, library: Library, narrow: mtls.TLSContext, recorder: Recorder
     ) -> None:
-        with _forgotten_sockets(), pytest.raises(mtls.UsageError, match=r"'127\.0\.0\.1' is not listed"):
+        with forgotten_sockets(), pytest.raises(mtls.UsageError, match=r"'127\.0\.0\.1' is not listed"):
             library.get(narrow, recorder.url)
         assert b"".join(recorder.received()) == b""
 
@@ -321,16 +320,7 @@ class TestHosts:
     def test_a_redirect_to_an_unlisted_host_is_refused(
         self, library: Library, narrow: mtls.TLSContext, server: Server, recorder: Recorder
     ) -> None:
-        with _forgotten_sockets(), pytest.raises(mtls.UsageError, match=r"'127\.0\.0\.1' is not listed"):
+        with forgotten_sockets(), pytest.raises(mtls.UsageError, match=r"'127\.0\.0\.1' is not listed"):
             library.get(narrow, f"{server.url}to/{quote(recorder.url, safe='')}")
         assert server.seen().client == "billing-prod"
         assert b"".join(recorder.received()) == b""
-
-
-@contextlib.contextmanager
-def _forgotten_sockets() -> Iterator[None]:
-    """asyncio leaves a socket to the collector if ``wrap_bio`` raises, with any context."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        yield
-        gc.collect()

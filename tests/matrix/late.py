@@ -1,54 +1,51 @@
-"""How many refusals of TLS 1.3 keep their alert, though the client writes before it reads (FACTS M5, M21).
+"""How many refusals of TLS 1.3 keep their alert, though the client writes before it reads (FACTS M5, M21, M25).
 
 Rule: the server is foreign and closes at once; a refusal counts if ``mtls.explain`` finds the alert in whatever the
-library raises, without a trace.
+library raises, without a trace. What has a door of ours or needs none loses nothing; the others are measured beside it,
+for the page.
 """
 
 from __future__ import annotations
 
-import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-import httpx
-import requests
-
 import mtls
 from mtls import TLSProfile, TLSVersion
-from mtls.integrations.requests import MTLSAdapter
 from tests.matrix import ours
 from tests.matrix.lab import TWO_WAY
-from tests.matrix.peers.base import DEADLINE
+from tests.matrix.late_clients import CLIENTS
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable
 
     from tests.matrix.lab import Lab
+    from tests.matrix.late_clients import Client
 
-AT_ONCE, A_LITTLE_LATER, MUCH = "at once", "after 5 ms", "2 MB"
-WAYS = (AT_ONCE, A_LITTLE_LATER, MUCH)
 SERVERS = ("OpenSSL", "HAProxy")
-_LITTLE = 0.005
 _SIDE_BY_SIDE = 4
-_BODY = bytes(2 * 1024 * 1024)
-_never = threading.Event()
+_ALERT = "unknown_ca"
+_LOST, _NOT_REFUSED = "without an alert", "not refused"
 
 
 class Count(NamedTuple):
     """How many of one kind kept their alert."""
 
     server: str
-    library: str
+    client: Client
     way: str
     kept: int
     of: int
     others: tuple[str, ...]
     """What became of the rest."""
 
+    @property
+    def good(self) -> bool:
+        """Whether nothing was lost that is not to be lost, nothing else was claimed, and nobody got in."""
+        return all(other.endswith(_LOST) for other in self.others) and not (self.client.keeps and self.others)
 
-def measure(lab: Lab, times: int) -> list[Count]:
+
+def measure(lab: Lab, times: int, clients: Iterable[Client] = CLIENTS) -> list[Count]:
     """Have each kind of client refused that many times."""
     profile = TLSProfile.client(
         truststore=lab.pki.truststore,
@@ -56,73 +53,24 @@ def measure(lab: Lab, times: int) -> list[Count]:
         policy=ours.policy(TLSVersion.TLSv1_3),
     )
     counts = []
-    for server in SERVERS:
-        port = lab.port(server, TWO_WAY)
-        for library, attempt in CLIENTS.items():
-            for way in WAYS:
-                with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-                    answers = list(pool.map(lambda _: attempt(profile, port, way), range(times)))  # noqa: B023
-                others = tuple(answer for answer in answers if answer != "unknown_ca")
-                counts.append(Count(server, library, way, times - len(others), times, others))
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        for server in SERVERS:
+            port = lab.port(server, TWO_WAY)
+            for client in clients:
+                for way in client.ways:
+                    answers = list(pool.map(lambda _: _outcome(client, profile, port, way), range(times)))  # noqa: B023
+                    others = tuple(answer for answer in answers if answer != _ALERT)
+                    counts.append(Count(server, client, way, times - len(others), times, others))
     return counts
 
 
-def _raw(profile: mtls.ClientProfile, port: int, way: str) -> str:
-    context: ssl.SSLContext = profile.ssl_context()
+def _outcome(client: Client, profile: mtls.ClientProfile, port: int, way: str) -> str:
+    """The alert, or what came in its place."""
     try:
-        with (
-            socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as sock,
-            context.wrap_socket(sock, server_hostname="localhost") as tls,
-        ):
-            if way == A_LITTLE_LATER:
-                _never.wait(_LITTLE)
-            tls.sendall(ours.request(ours.WRITE_MUCH if way == MUCH else ours.WRITE))
-            tls.recv(1)
-    except OSError as error:
-        return _alert_in(error)
-    return "no error"
-
-
-def _requests(profile: mtls.ClientProfile, port: int, way: str) -> str:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.mount("https://", MTLSAdapter(profile))
-        try:
-            session.post(f"https://localhost:{port}/", data=_body(way), timeout=DEADLINE)
-        except requests.RequestException as error:
-            return _alert_in(error)
-    return "no error"
-
-
-def _httpx(profile: mtls.ClientProfile, port: int, way: str) -> str:
-    with httpx.Client(verify=profile.ssl_context(), trust_env=False, timeout=DEADLINE) as client:
-        try:
-            client.post(f"https://localhost:{port}/", content=_body(way))
-        except httpx.HTTPError as error:
-            return _alert_in(error)
-    return "no error"
-
-
-CLIENTS: dict[str, Callable[[mtls.ClientProfile, int, str], str]] = {
-    "raw socket": _raw,
-    "requests": _requests,
-    "httpx": _httpx,
-}
-
-
-def _body(way: str) -> bytes | Iterator[bytes]:
-    if way == A_LITTLE_LATER:
-        return _slowly()
-    return _BODY if way == MUCH else b"x"
-
-
-def _slowly() -> Iterator[bytes]:
-    _never.wait(_LITTLE)
-    yield b"x"
-
-
-def _alert_in(error: BaseException) -> str:
-    found = mtls.explain(error)
-    if isinstance(found, mtls.HandshakeError) and found.alert:
-        return found.alert
-    return f"{type(error).__name__} without an alert"
+        client.attempt(profile, port, way)
+    except Exception as error:  # noqa: BLE001 - every library has its own
+        found = mtls.explain(error)
+        if isinstance(found, mtls.HandshakeError) and found.alert:
+            return found.alert
+        return f"{type(error).__name__} {_LOST}"
+    return _NOT_REFUSED

@@ -10,6 +10,7 @@ from tests.matrix import late
 from tests.matrix.cells import PEERS, VERSIONS
 from tests.matrix.faults import Kind
 from tests.matrix.judgement import Cause, Step
+from tests.matrix.late_clients import WAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,6 +40,13 @@ _BROKEN = {
     Role.CLIENT: "Our client, and a transport that breaks",
     Role.SERVER: "Our server, and a transport that breaks",
 }
+_ABOUT_LATE = """TLS 1.3 clients with a certificate of an unknown CA, which write before they read, against servers that
+close at once: how many kept the alert, so that `mtls.explain` names step 6. Where it was lost, nothing else is claimed.
+"""
+_LATE = {
+    True: "### Clients that lose no refusal",
+    False: "### What the others keep, on the same context",
+}
 _OPEN = "open"
 _LAST = ("ok", "page", "end", _OPEN)
 
@@ -58,7 +66,9 @@ def text(results: Sequence[Result], counts: Sequence[Count]) -> str:
         if not result.judgement.good:
             wrong.setdefault(result.told, []).append(result.cell.peer)
     lost = [
-        f"{count.server}, {count.library}, {count.way}: {Counter(count.others)}" for count in counts if count.others
+        f"{count.server}, {count.client.library}, {count.way}: {Counter(count.others)}"
+        for count in counts
+        if not count.good
     ]
     lines = [f"{told} [{', '.join(dict.fromkeys(peers))}]" for told, peers in wrong.items()]
     return "\n".join([markdown(results, counts), *(lines + lost or ["Nothing is wrong."])])
@@ -139,15 +149,19 @@ def _spread(results: Sequence[Result], fault: str, version: str) -> str:
 
 
 def _late(counts: Sequence[Count]) -> str:
-    """By server and library."""
-    cells = {(count.server, count.library, count.way): f"{count.kept} of {count.of}" for count in counts}
-    kinds = dict.fromkeys((count.server, count.library) for count in counts)
-    rows = [(server, library, *(cells[server, library, way] for way in late.WAYS)) for server, library in kinds]
-    about = (
-        "TLS 1.3 clients with a certificate of an unknown CA, which write before they read, against servers that close "
-        "at once: how many kept the alert.\n"
-    )
-    return about + "\n" + _table(("server", "client", *(f"write {way}" for way in late.WAYS)), rows)
+    """By server and client; first what is to keep every alert."""
+    parts = [_ABOUT_LATE]
+    for keeps, title in _LATE.items():
+        chosen = [count for count in counts if count.client.keeps is keeps]
+        cells = {(count.client, count.server, count.way): f"{count.kept} of {count.of}" for count in chosen}
+        clients = dict.fromkeys(count.client for count in chosen)
+        rows = [
+            (client.library, client.handed, server, *(cells.get((client, server, way), "") for way in WAYS))
+            for client in clients
+            for server in late.SERVERS
+        ]
+        parts += [f"{title}\n", _table(("client", "handed", "server", *(f"write {way}" for way in WAYS)), rows)]
+    return "\n".join(parts)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.matrix import cells, late, runner
 from tests.matrix.judgement import Cause
+from tests.matrix.late_clients import CLIENTS
 from tests.matrix.relay import Action
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def _chosen() -> Iterator[Cell]:
 
 
 CHOSEN = tuple(_chosen())
+KEEP_ALL = [client for client in CLIENTS if client.keeps]
 GROUPS = tuple(dict.fromkeys((cell.peer, cell.role, cell.version) for cell in CHOSEN))
 
 
@@ -72,4 +74,9 @@ def test_every_peer_says_over_the_wire_what_the_table_has_of_it(lab: Lab) -> Non
 
 
 def test_no_late_refusal_loses_its_alert(lab: Lab) -> None:
-    assert [count for count in late.measure(lab, times=20) if count.others] == []
+    assert [count for count in late.measure(lab, times=10, clients=KEEP_ALL) if count.others] == []
+
+
+def test_what_may_lose_an_alert_names_no_other_and_lets_nobody_in(lab: Lab) -> None:
+    others = [client for client in CLIENTS if not client.keeps]
+    assert [count for count in late.measure(lab, times=2, clients=others) if not count.good] == []
