@@ -1,7 +1,7 @@
 """asyncio without lost refusals: streams and transports on a socket that reads before it gives up.
 
 Rule: the connection is asyncio's own, and the context the profile's; only the socket below is another. uvloop writes
-past it, and needs none: it reads what waits by itself.
+past it, in C, and mostly reads what waits by itself.
 """
 
 from __future__ import annotations

@@ -21,8 +21,7 @@ class ClientConnection(client.ClientConnection):
     """For ``connect(url, ssl=context, create_connection=ClientConnection)`` of the asyncio client: where the server
     refused our certificate, :func:`mtls.explain` finds it in the ``InvalidMessage`` that is raised.
 
-    Together with ``sock=`` of :func:`mtls.integrations.asyncio.connect_socket` no late refusal is lost; in uvloop it is
-    enough alone.
+    Together with ``sock=`` of :func:`mtls.integrations.asyncio.connect_socket` no late refusal is lost.
     """
 
     def connection_lost(self, exc: Exception | None) -> None:
