@@ -233,7 +233,7 @@ def test_httpx_goes_through_a_proxy_and_names_the_refusal_behind_it(
     proxy: Proxy, server: Server, refused: Refused, placed: Placed, loop: str
 ) -> None:
     async def post() -> None:
-        transport = mtls.integrations.httpx.AsyncTransport(refused.profile(TLSVersion.TLSv1_3), proxy=proxy.url)
+        transport = mtls.integrations.httpx.AsyncTransport(refused.profile(TLSVersion.TLSv1_2), proxy=proxy.url)
         async with httpx.AsyncClient(transport=transport, timeout=DEADLINE) as client:
             await client.post(server.url, content=b"x")
 

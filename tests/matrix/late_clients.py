@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import io
 import socket
 import threading
 from typing import TYPE_CHECKING, NamedTuple
@@ -135,7 +136,7 @@ async def _our_aiohttp(profile: mtls.ClientProfile, port: int, way: str) -> None
 
 async def _post(connector: aiohttp.TCPConnector, port: int, way: str) -> None:
     async with aiohttp.ClientSession(connector=connector) as session:
-        await session.post(_url(port), data=_body_async(way))
+        await session.post(_url(port), data=io.BytesIO(_BODY) if way == MUCH else _body_async(way))
 
 
 async def _httpx_async(profile: mtls.ClientProfile, port: int, way: str) -> None:

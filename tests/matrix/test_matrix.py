@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from tests.matrix.lab import Lab
     from tests.matrix.runner import Result
 
+pytestmark = [  # httpx in trio forgets the body of a request that failed
+    pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:.*async_generator object:pytest.PytestUnraisableExceptionWarning"),
+]
 EXACT_ENOUGH = 0.95
 _EVERYTHING = sys.version_info >= (3, 13)
 _STEP = 1 if _EVERYTHING else 5
@@ -74,7 +78,7 @@ def test_every_peer_says_over_the_wire_what_the_table_has_of_it(lab: Lab) -> Non
 
 
 def test_no_late_refusal_loses_its_alert(lab: Lab) -> None:
-    assert [count for count in late.measure(lab, times=10, clients=KEEP_ALL) if count.others] == []
+    assert [count for count in late.measure(lab, times=5, clients=KEEP_ALL) if count.others] == []
 
 
 def test_what_may_lose_an_alert_names_no_other_and_lets_nobody_in(lab: Lab) -> None:
