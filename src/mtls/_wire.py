@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from mtls._handshake.standins import peer_address
+from mtls._handshake.address import peer_address
 from mtls._model import Role
 from mtls._pcapng import Endpoint
 

@@ -273,7 +273,7 @@ class TestCertificates:
     ) -> None:
         result = visit(serve(Answering(crafted(None, "x" * 2000, 99))), client_profile)
         assert isinstance(result.error, mtls.HandshakeError)
-        assert (result.error.side, result.error.failure, result.failed_step) == ("local", F.MALFORMED, None)
+        assert (result.error.side, result.error.failure, result.failed_step) == ("local", F.MALFORMED, 3)
 
 
 @pytest.mark.parametrize("count", [1, 300])

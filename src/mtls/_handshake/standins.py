@@ -82,7 +82,7 @@ class Unfinished(_StandIn):
             raise
         except OSError as cause:
             owner = self._owner()
-            self._connection.address = address_of(owner)
+            self._connection.address = address_of(owner) or self._connection.address
             error = self._connection.error(cause, self._real, phase=Phase.HANDSHAKE)
             try:
                 if error is None:
@@ -99,7 +99,7 @@ class Unfinished(_StandIn):
             if self._connection.settings.role is Role.SERVER and (
                 self._connection.settings.has_rules or isinstance(owner, socket.socket)
             ):
-                self._connection.address = address_of(owner)
+                self._connection.address = address_of(owner) or self._connection.address
             del owner
             self._connection.established(self._real)
         except HandshakeError as error:
