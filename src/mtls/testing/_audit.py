@@ -160,7 +160,7 @@ def _tried(driver: Driver, fault: Fault, *, trusted: bool) -> AuditResult:
         return driver.attempt(fault)
     except NotApplicableError as reason:
         untrusted = not trusted and fault.group in {FaultGroup.CLIENT_CERTIFICATE, FaultGroup.SERVER_CERTIFICATE}
-        note = _NO_AUTHORITY if untrusted and fault.demand is None else reason.why
+        note = _NO_AUTHORITY if untrusted and fault.demand in {None, Demand.STRICT, Demand.CRLS} else reason.why
         return AuditResult(fault=fault, outcome=AuditOutcome.NOT_TRIED, note=note)
 
 

@@ -6,6 +6,7 @@ Rule: what was not tried is in the table, with the reason; it never counts as re
 from __future__ import annotations
 
 import enum
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -102,16 +103,27 @@ class AuditReport:
 
     def __str__(self) -> str:
         width = max([len(result.fault.id) for result in self.results], default=0)
-        good = "got in" if self.good_peer else "not tried, give authority= for it"
+        good = "got in" if self.good_peer else "not tried, for want of an authority that is trusted"
         lines = [self._heading(), f"  {'a good peer':<{width}}  {good}"]
-        for outcome in (AuditOutcome.ACCEPTED, AuditOutcome.REFUSED, AuditOutcome.NOT_TRIED):
+        for outcome in (AuditOutcome.ACCEPTED, AuditOutcome.REFUSED):
             for result in self.results:
                 if result.outcome is outcome:
-                    told = "; ".join(filter(None, (result.where, result.note)))
-                    if outcome is AuditOutcome.ACCEPTED:
-                        told = "; ".join(filter(None, (result.fault.description, result.note)))
-                    lines.append(f"  {result.fault.id:<{width}}  {outcome.value:<9}  {told}".rstrip())
-        return "\n".join(lines)
+                    told = result.where if outcome is AuditOutcome.REFUSED else result.fault.description
+                    told = "; ".join(filter(None, (told, result.note)))
+                    lines.append(f"  {result.fault.id:<{width}}  {outcome.value:<8}  {told}".rstrip())
+        return "\n".join([*lines, *self._untried()])
+
+    def _untried(self) -> Iterator[str]:
+        """What was not tried, a paragraph for each reason."""
+        reasons: dict[str, list[str]] = {}
+        for result in self.results:
+            if result.outcome is AuditOutcome.NOT_TRIED:
+                reasons.setdefault(result.note, []).append(result.fault.id)
+        for reason, ids in reasons.items():
+            yield f"  not tried: {reason}"
+            yield textwrap.fill(
+                ", ".join(ids), 100, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+            )
 
     def _heading(self) -> str:
         counts = f"{len(self.accepted_faults)} accepted, {len(self.refused_faults)} refused"

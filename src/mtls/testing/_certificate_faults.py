@@ -69,6 +69,7 @@ def _of_a_stranger(scene: Scene) -> None:
 
 
 def _of_an_impostor(scene: Scene) -> None:
+    scene.must_be_trusted()  # else it is one more stranger
     name = scene.authority.certificate.subject
     scene.show(scene.issue(_authority("impostor", subject=name)))
 

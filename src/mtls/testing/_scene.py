@@ -115,7 +115,7 @@ class Scene:
     def issue(self, issuer: CertificateAuthority | None = None, **fields: Any) -> Keystore:
         """A certificate for the culprit's role, names and key, as good as the fields let it be."""
         if issuer is None or issuer._root == self.authority.root:
-            self._must_be_trusted()
+            self.must_be_trusted()
         issuer = issuer or self.authority
         keystore = self._good[self.fault.culprit].keystore
         if keystore is not None:
@@ -129,7 +129,7 @@ class Scene:
 
     def intermediate(self, name: str = "faulty issuing CA", **fields: Any) -> CertificateAuthority:
         """A CA below the authority, with a CRL of its own where the judge asks for one of every CA."""
-        self._must_be_trusted()
+        self.must_be_trusted()
         made = self.authority.intermediate(name, **fields)
         self.add_crl_of(made)
         return made
@@ -178,7 +178,7 @@ class Scene:
 
     def add_crls(self, crls: Iterable[x509.CertificateRevocationList]) -> None:
         """Have the judge look at these lists, and at no others."""
-        self._must_be_trusted()
+        self.must_be_trusted()
         if not self.adds and self._revokes():
             return
         self.add("the truststore holds no CRL", "give it one: Truststore.from_pem(…, crls=[…])", revocation=None)
@@ -198,7 +198,8 @@ class Scene:
         role = self.fault.culprit.other
         self._profiles[role] = replace(self.judge, truststore=Truststore.from_certificates(anchors, crls=crls))
 
-    def _must_be_trusted(self) -> None:
+    def must_be_trusted(self) -> None:
+        """Refuse where the judge trusts the authority no more than any other CA."""
         trusted = self.judge.truststore
         above = {self.authority.certificate, *self.authority.chain, self.authority.root}
         if trusted is None or not above.isdisjoint(trusted.anchors):

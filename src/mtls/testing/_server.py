@@ -158,12 +158,17 @@ class LoopbackServer:
         return f"<LoopbackServer {state}{'' if self.fault is None else f', {self.fault.id}'}>"
 
 
+def is_playable(fault: Fault) -> bool:
+    """Whether a server can have this fault by itself, whatever the rules of its clients."""
+    return fault.culprit is Role.SERVER and fault.demand in {None, Demand.STRICT}
+
+
 def _faulty(profile: ServerProfile, fault: Fault, authority: Authority | None) -> Scene:
     """The stage of a server with a fault, for any client."""
     if fault.culprit is not Role.SERVER:
         text = f"{fault.id!r} is a fault of a client, and a server cannot have it; FAULTS.of('server') are its own"
         raise UsageError(text)
-    if fault.demand is not None and fault.demand is not Demand.STRICT:
+    if not is_playable(fault):
         text = f"{fault.id!r} needs a rule of the client ({fault.demand}); try it with assert_refuses()"
         raise UsageError(text)
     from mtls.authority import CertificateAuthority
