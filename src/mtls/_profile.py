@@ -228,12 +228,17 @@ class TLSProfile:
     def _observed_context(self, *, key_log: str | None = None) -> TLSContext:
         """A context whose connections keep what they heard of their handshake, for a rehearsal or a probe.
 
-        With ``key_log``, a path, it has a generation of its own that writes the secrets of its connections there.
+        It is made once, for that costs a part of a handshake. With ``key_log``, a path, it is a new one with a
+        generation of its own that writes the secrets of its connections there.
         """
-        generation = self._generation()
+        generation, built = self._generation(), self._built
         if key_log is not None:
             generation = Generation(self._settings(), key_log=key_log)
-        return TLSContext._make(self, generation, self._read_again, keeps_log=True)
+            return TLSContext._make(self, generation, self._read_again, keeps_log=True)
+        with built.lock:
+            if built.observed is None:
+                built.observed = TLSContext._make(self, generation, self._read_again, keeps_log=True)
+            return built.observed
 
     def _generation(self) -> Generation:
         """The OpenSSL contexts of this profile, built once; the dates are looked at again every time."""
@@ -347,11 +352,12 @@ class ServerProfile(TLSProfile):
 class _Built:
     """What a profile has made of itself: not part of its value."""
 
-    __slots__ = ("checked", "generation", "good_until", "lock", "verifier")
+    __slots__ = ("checked", "generation", "good_until", "lock", "observed", "verifier")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.checked: datetime | None = None
         self.good_until = datetime.max.replace(tzinfo=UTC)
         self.generation: Generation | None = None
+        self.observed: TLSContext | None = None
         self.verifier: Verifier | None = None
