@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from sybil import Document, Example, Region
     from sybil.typing import Parser
 
+pytest_plugins = ["pytester"]  # for the tests of our own plugin
+
 _OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _FOLDER = "_shell_folder"
 

@@ -48,6 +48,15 @@ def count(line: int, metric: str, against: str, here: int, *, must: int) -> Row:
     return Row(line, metric, against, str(must), str(here), "", _OK if here == must else _OVER)
 
 
+def milliseconds(
+    line: int, metric: str, against: str, here: float, *, control: float | None = None, limit: float
+) -> Row:
+    """A time that is promised as such; it depends on the machine."""
+    verdict = _OK if here <= limit else _OVER
+    spread = "" if control is None else f"{control:.1f} ms"
+    return Row(line, metric, against, f"<= {limit:g} ms", f"{here:.1f} ms", spread, verdict)
+
+
 def failed(line: int, fault: BaseException) -> Row:
     """The row of a line that could not be measured."""
     return Row(line, f"could not be measured: {type(fault).__name__}", "", "", "", "", "failed")

@@ -109,6 +109,9 @@ def assert_mutual(target: Any, *, authority: Authority | None = None, timeout: f
     role = role_of(target, None)
     report = audit(target, role=role, authority=authority, timeout=timeout, faults=_BARE[role])
     report.raise_for_errors()
+    if role is Role.CLIENT and report.shows_certificate is None:
+        text = f"{report.target}: whether it has a certificate to show is seen with authority= only; give it"
+        raise UsageError(text)
     if role is Role.CLIENT and not report.shows_certificate:
         text = f"{report.target} has no certificate to show, so it is not mutual\n{report}"
         raise AssertionError(text)
@@ -130,12 +133,13 @@ def assert_valid_for(profile: ClientProfile | ServerProfile, *, days: float) -> 
         text = f"days= takes a number of days from 0 to {_MOST_DAYS}, not {days!r:.100}"
         raise UsageError(text)
     now = datetime.now(UTC)
-    for at, when in ((now, "now"), (now + timedelta(days=days), f"in {days:g} days")):
-        report = profile.check(at=at)
+    later = now + timedelta(days=days)
+    today, then = profile.check(at=now), profile.check(at=later)
+    for report, at, when in ((today, now, "now"), (then, later, f"in {days:g} days")):
         if report.errors:
             text = f"this profile has errors {when} ({at:%Y-%m-%d %H:%M} UTC)\n{report}"
             raise AssertionError(text)
-    return report
+    return then
 
 
 _MOST_DAYS = 36_500

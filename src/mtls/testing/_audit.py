@@ -131,7 +131,7 @@ def _chosen(faults: Iterable[Fault | str] | None, role: Role) -> Faults:
     return chosen
 
 
-def _driver(  # noqa: PLR0913, PLR0917 - what audit() was given
+def _driver(
     target: Any,
     role: Role,
     authority: CertificateAuthority | None,
@@ -162,5 +162,3 @@ def _tried(driver: Driver, fault: Fault, *, trusted: bool) -> AuditResult:
         untrusted = not trusted and fault.group in {FaultGroup.CLIENT_CERTIFICATE, FaultGroup.SERVER_CERTIFICATE}
         note = _NO_AUTHORITY if untrusted and fault.demand in {None, Demand.STRICT, Demand.CRLS} else reason.why
         return AuditResult(fault=fault, outcome=AuditOutcome.NOT_TRIED, note=note)
-
-

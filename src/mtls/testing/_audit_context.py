@@ -7,6 +7,7 @@ told.
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mtls._credentials.truststore import Truststore
@@ -32,9 +33,7 @@ _OF_THE_SYSTEM = frozenset({FailureReason.RESET, FailureReason.TIMED_OUT})
 class ProfileDriver:
     """A profile, with its own rules."""
 
-    def __init__(
-        self, profile: Any, authority: CertificateAuthority | None, peer: Any, hostname: str | None
-    ) -> None:
+    def __init__(self, profile: Any, authority: CertificateAuthority | None, peer: Any, hostname: str | None) -> None:
         self.role: Role = profile.role
         self.name = f"this {self.role.value} profile"
         self._pair = pair(profile, authority=authority, peer=peer, hostname=hostname)
@@ -60,7 +59,9 @@ class ProfileDriver:
         if error is None:
             note = "the server is one-way: it asks nobody for a certificate" if self._one_way else ""
             return AuditResult(fault=fault, outcome=AuditOutcome.ACCEPTED, note=note)
-        return refused(fault, error)
+        result = refused(fault, error)
+        meant = (result.step, result.failure) == (fault.step, fault.failure)
+        return result if meant else replace(result, note="which is another reason than the fault")
 
 
 class ContextDriver:
@@ -69,7 +70,12 @@ class ContextDriver:
     shows_certificate: bool | None = None
 
     def __init__(
-        self, context: ssl.SSLContext, role: Role, authority: CertificateAuthority | None, peer: Any, hostname: str | None
+        self,
+        context: ssl.SSLContext,
+        role: Role,
+        authority: CertificateAuthority | None,
+        peer: Any,
+        hostname: str | None,
     ) -> None:
         self.role = role
         self.name = f"this {type(context).__name__}"
@@ -102,7 +108,7 @@ class ContextDriver:
         contexts = (self._context, other) if self.role is Role.CLIENT else (other, self._context)
         if scene is None or scene.cut is None:
             return join(*contexts, server_hostname=self._stage.hostname)
-        near, far, tap = join_cut(*contexts, scene.cut, server_hostname=self._stage.hostname)
+        near, far, tap = join_cut(contexts[0], contexts[1], scene.cut, server_hostname=self._stage.hostname)
         if not tap.reached:
             scene.refuse(f"the {scene.fault.culprit.value} sends no {scene.cut.messages[0]} here", "leave it out")
         return near, far
@@ -125,11 +131,12 @@ class StandIns:
     def __init__(
         self, role: Role, authority: CertificateAuthority | None, peer: Any, hostname: str | None, leaf: Any
     ) -> None:
+        self.good_peer: Any
         self._issuer = authority or CertificateAuthority("mtls testing CA")
         trusted = self._issuer if authority is not None else CertificateAuthority("wayward audit CA")
         if role is Role.SERVER:
             self.hostname = hostname or served_name_of(leaf)
-            self.good_peer = peer or _client_of(self._issuer, leaf, self.hostname)
+            self.good_peer = peer or _client_of(self._issuer, leaf)
             keystore = trusted.server(self.hostname)
             self._judge: Any = TLSProfile.server(keystore=keystore, truststore=trusted.truststore)
         else:
@@ -152,7 +159,7 @@ def served_name_of(leaf: Any) -> str:
     return "localhost" if "localhost" in plain or not plain else plain[0]
 
 
-def _client_of(issuer: CertificateAuthority, leaf: Any, hostname: str) -> ClientProfile:
+def _client_of(issuer: CertificateAuthority, leaf: Any) -> ClientProfile:
     """A client that takes exactly this server, whatever its certificate is like."""
     from mtls._handshake.peer_policy import PeerPolicy
     from mtls._policy import TLSPolicy
@@ -203,4 +210,3 @@ def refused(fault: Fault, *errors: BaseException | None) -> AuditResult:
     step = next((found.step for found in known if found.step is not None), None)
     failure = next((found.failure for found in reversed(known)), None)
     return AuditResult(fault=fault, outcome=AuditOutcome.REFUSED, step=step, failure=failure)
-

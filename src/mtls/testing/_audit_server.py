@@ -28,6 +28,7 @@ _REFUSALS = frozenset({400, 401, 403, 495, 496})
 _PATIENCE = 0.3
 """Seconds that a server which has accepted a client may take to close on it."""
 _HTTPS = 443
+_CHUNK = 65536
 
 
 class _Verdict(NamedTuple):
@@ -45,7 +46,7 @@ class ServerDriver:
     """A server at an address."""
 
     role = Role.SERVER
-    shows_certificate = None
+    shows_certificate: bool | None = None
 
     def __init__(
         self, target: str, authority: CertificateAuthority | None, peer: Any, hostname: str | None, timeout: float
@@ -80,13 +81,15 @@ class ServerDriver:
         return refused(fault, verdict.error)
 
     def _visit(self, context: ssl.SSLContext) -> _Verdict:
-        with socket.create_connection((self._host, self._port), self._timeout) as raw:
-            with context.wrap_socket(raw, server_hostname=self._hostname, do_handshake_on_connect=False) as tls:
-                try:
-                    tls.do_handshake()
-                    return self._asked(tls) if self._path is not None else self._waited(tls)
-                except OSError as error:
-                    return _Verdict(error)
+        with (
+            socket.create_connection((self._host, self._port), self._timeout) as raw,
+            context.wrap_socket(raw, server_hostname=self._hostname, do_handshake_on_connect=False) as tls,
+        ):
+            try:
+                tls.do_handshake()
+                return self._asked(tls) if self._path is not None else self._waited(tls)
+            except OSError as error:
+                return _Verdict(error)
 
     def _asked(self, tls: ssl.SSLSocket) -> _Verdict:
         host = f"[{self._host}]" if ":" in self._host else self._host
@@ -122,7 +125,11 @@ class ServerDriver:
                     tls.do_handshake()
                 except ssl.SSLWantReadError:
                     raw.sendall(outgoing.read())
-                    incoming.write(raw.recv(65536)) or incoming.write_eof()
+                    data = raw.recv(_CHUNK)
+                    if data:
+                        incoming.write(data)
+                    else:
+                        incoming.write_eof()
                 except ssl.SSLError:
                     return tls
                 else:

@@ -24,9 +24,9 @@ _BROKE, _SHOULD = "broke here", "should have broken here"
 class Expected:
     """The fields that matter; one that was left out may have any value."""
 
-    step: HandshakeStep | None | Omitted = _ANY
+    step: HandshakeStep | Omitted | None = _ANY
     failure: FailureReason | Omitted = _ANY
-    side: Side | None | Omitted = _ANY
+    side: Side | Omitted | None = _ANY
 
     def differences(self, error: HandshakeError) -> bool:
         """Whether the failure is another one."""

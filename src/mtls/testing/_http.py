@@ -21,7 +21,9 @@ def is_http(data: bytes) -> bool:
     return data.split(b" ", 1)[0] in _METHODS
 
 
-def answers(first: bytes, read: Callable[[], bytes], write: Callable[[bytes], object], peer: PeerIdentity | None) -> None:
+def answers(
+    first: bytes, read: Callable[[], bytes], write: Callable[[bytes], object], peer: PeerIdentity | None
+) -> None:
     """Answer requests until the client ends or wants no more. ``read`` gives ``b""`` at the end."""
     pending = first
     while pending or (pending := read()):

@@ -31,7 +31,12 @@ _RARE = (
 """Suites of TLS 1.2 that a policy leaves out more often than not."""
 _ALERTS = (
     ("alpn", 120, F.ALPN, "speaks no application protocol (ALPN) that was offered (alert no_application_protocol)"),
-    ("name", 112, F.UNRECOGNIZED_NAME, "does not know the server name (SNI) that was asked for (alert unrecognized_name)"),
+    (
+        "name",
+        112,
+        F.UNRECOGNIZED_NAME,
+        "does not know the server name (SNI) that was asked for (alert unrecognized_name)",
+    ),
     ("version", 70, F.PROTOCOL_VERSION, "takes none of the versions that were offered (alert protocol_version)"),
     ("ciphers", 71, F.NO_SHARED_CIPHER, "finds the ciphers that were offered too weak (alert insufficient_security)"),
     ("hello", 40, F.PEER_ERROR, "refuses the ClientHello without a reason (alert handshake_failure)"),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mtls.authority import CertificateAuthority
     from mtls.testing._authorities import Authority
     from mtls.testing._catalogue import Fault
-    from mtls.testing._wire import Cut
+    from mtls.testing._cut import Cut
 
 _ANYBODY = (x509.DNSName("client.example"),)
 
@@ -115,7 +115,7 @@ class Scene:
     def issue(self, issuer: CertificateAuthority | None = None, **fields: Any) -> Keystore:
         """A certificate for the culprit's role, names and key, as good as the fields let it be."""
         if issuer is None or issuer._root == self.authority.root:
-            self.must_be_trusted()
+            self.anchor()
         issuer = issuer or self.authority
         keystore = self._good[self.fault.culprit].keystore
         if keystore is not None:
@@ -129,7 +129,7 @@ class Scene:
 
     def intermediate(self, name: str = "faulty issuing CA", **fields: Any) -> CertificateAuthority:
         """A CA below the authority, with a CRL of its own where the judge asks for one of every CA."""
-        self.must_be_trusted()
+        self.anchor()
         made = self.authority.intermediate(name, **fields)
         self.add_crl_of(made)
         return made
@@ -167,10 +167,10 @@ class Scene:
             crls = self.judge.truststore.crls if self._revokes() else ()
             listed = [entry.serial_number for crl in crls if crl.issuer == own.subject for entry in crl]
             if listed:
-                return listed[0]
+                return int(listed[0])
             why = "no CRL of the authority in the truststore lists a certificate"
             remedy = "revoke one: authority.revoke(…), then truststore=authority.truststore_with_crl()"
-            raise NotApplicableError(self.fault, why, remedy)
+            self.refuse(why, remedy)
         serial = x509.random_serial_number()
         self.authority._revoked[serial] = datetime.now(UTC), x509.ReasonFlags.unspecified
         self.add_crls(self.authority.truststore_with_crl().crls)
@@ -178,7 +178,7 @@ class Scene:
 
     def add_crls(self, crls: Iterable[x509.CertificateRevocationList]) -> None:
         """Have the judge look at these lists, and at no others."""
-        self.must_be_trusted()
+        self.anchor()
         if not self.adds and self._revokes():
             return
         self.add("the truststore holds no CRL", "give it one: Truststore.from_pem(…, crls=[…])", revocation=None)
@@ -192,21 +192,23 @@ class Scene:
         trusted = self.judge.truststore
         return trusted is not None and bool(trusted.crls) and self.judge.revocation is not Revocation.OFF
 
-    def _trust(
-        self, anchors: Iterable[x509.Certificate], crls: Iterable[x509.CertificateRevocationList]
-    ) -> None:
+    def _trust(self, anchors: Iterable[x509.Certificate], crls: Iterable[x509.CertificateRevocationList]) -> None:
         role = self.fault.culprit.other
         self._profiles[role] = replace(self.judge, truststore=Truststore.from_certificates(anchors, crls=crls))
 
-    def must_be_trusted(self) -> None:
-        """Refuse where the judge trusts the authority no more than any other CA."""
-        trusted = self.judge.truststore
-        above = {self.authority.certificate, *self.authority.chain, self.authority.root}
-        if trusted is None or not above.isdisjoint(trusted.anchors):
-            return
-        who, name = self.fault.culprit.other.value, _certificate.label(self.authority.certificate)
+    def anchor(self) -> x509.Certificate:
+        """The certificate of the authority, or of one above it, that the judge trusts. Refuses where there is none: any
+        certificate of it is one of a stranger then. A judge that asks for no certificate trusts whatever comes.
+        """
+        own, trusted = self.authority, self.judge.truststore
+        above = (own.certificate, *own.chain, own.root)
+        found = next((each for each in above if trusted is None or each in trusted), None)
+        return found or self._strange(own.certificate)
+
+    def _strange(self, certificate: x509.Certificate) -> NoReturn:
+        who, name = self.fault.culprit.other.value, _certificate.label(certificate)
         why = f"the {who} does not trust {name}, so it would refuse every certificate of it"
-        raise NotApplicableError(self.fault, why, f"give the authority that is in the {who}'s truststore")
+        self.refuse(why, f"give the authority that is in the {who}'s truststore")
 
     def _limit_to(self, version: Any) -> None:
         allowed = self.judge.policy

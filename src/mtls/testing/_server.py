@@ -38,10 +38,13 @@ class LoopbackServer:
             assert server.wait_for_handshake().peer.dns_names == ("billing.example",)
 
     It answers HTTP/1.1 (with who called, or with the body that was sent) and sends anything else back as it came. It
-    listens when it exists; ``with``, or :meth:`close`, ends it. With ``fault`` (of ``FAULTS.of("server")``, or its id)
+    listens once it exists; ``with`` or :meth:`close` ends it. With a ``fault`` (of ``FAULTS.of("server")``, or its id)
     it has that fault; a faulty certificate comes from ``authority``. ``timeout``, in seconds, is how long a connection
     may be idle. Raises :class:`~mtls.ConfigurationError` for a profile with errors, :class:`~mtls.UsageError` for a
     fault that a server cannot have. May be used from any thread.
+
+    ``profile`` and ``fault`` are what it was made with; ``host`` is a name of its certificate that a client asks for,
+    ``localhost`` if that is one.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class LoopbackServer:
         self, profile: ServerProfile, fault: Fault | None, context: TLSContext, cut: Cut | None, timeout: float
     ) -> None:
         self.profile, self.fault, self._context, self._cut = profile, fault, context, cut
+        self.host = served_name(profile)
         self._timeout = timeout
         self._results: queue.SimpleQueue[HandshakeSide] = queue.SimpleQueue()
         self._lock = threading.Lock()

@@ -98,7 +98,9 @@ class Tap:
         return names[self._sent - 1] if self._sent <= len(names) else DATA
 
 
-def join_cut(client: ssl.SSLContext, server: ssl.SSLContext, cut: Cut, *, server_hostname: str) -> tuple[Side, Side, Tap]:
+def join_cut(
+    client: ssl.SSLContext, server: ssl.SSLContext, cut: Cut, *, server_hostname: str
+) -> tuple[Side, Side, Tap]:
     """As ``loopback.join``, with the one thing that happens."""
     wires = {role: (ssl.MemoryBIO(), ssl.MemoryBIO()) for role in Role}  # what arrives, what is written
     sides = {

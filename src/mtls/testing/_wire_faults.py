@@ -47,7 +47,14 @@ class _Point(NamedTuple):
 
 
 _POINTS = (
-    _Point(_CLIENT, "before-hello", "in place of its ClientHello", ("ClientHello",), S.CLIENT_HELLO, (*_ANY_END, *_NONSENSE)),
+    _Point(
+        _CLIENT,
+        "before-hello",
+        "in place of its ClientHello",
+        ("ClientHello",),
+        S.CLIENT_HELLO,
+        (*_ANY_END, *_NONSENSE),
+    ),
     _Point(
         _CLIENT,
         "after-server-certificate",
@@ -73,8 +80,17 @@ _POINTS = (
         (*_ANY_END, Action.GARBAGE),
         two_way_only=True,
     ),
-    _Point(_SERVER, "before-hello", "in place of its ServerHello", ("ServerHello",), S.SERVER_HELLO, (*_ANY_END, *_NONSENSE)),
-    _Point(_SERVER, "before-certificate", "in place of its certificate", ("Certificate",), S.SERVER_CERTIFICATE, _ANY_END),
+    _Point(
+        _SERVER,
+        "before-hello",
+        "in place of its ServerHello",
+        ("ServerHello",),
+        S.SERVER_HELLO,
+        (*_ANY_END, *_NONSENSE),
+    ),
+    _Point(
+        _SERVER, "before-certificate", "in place of its certificate", ("Certificate",), S.SERVER_CERTIFICATE, _ANY_END
+    ),
     _Point(_SERVER, "before-certificate", "in place of its certificate", ("Certificate",), None, (Action.GARBAGE,)),
     _Point(
         _SERVER,
@@ -94,7 +110,7 @@ _POINTS = (
         _V12,
         two_way_only=True,
     ),
-)  # fmt: skip
+)
 
 
 class _Change(NamedTuple):
@@ -111,21 +127,64 @@ class _Change(NamedTuple):
 
 
 _CHANGES = (
-    _Change(_CLIENT, "certificate", "certificate", "Certificate", S.SERVER_VERIFIES_CLIENT, F.BAD_SIGNATURE, _V12, two_way_only=True),
-    _Change(_CLIENT, "certificate-verify", "proof of its key (CertificateVerify)", "CertificateVerify", S.SERVER_VERIFIES_CLIENT, F.BAD_SIGNATURE, _V12, two_way_only=True),
-    _Change(_CLIENT, "encrypted-certificate", "encrypted certificate", "Certificate", S.KEY_EXCHANGE, versions=_V13, two_way_only=True),
-    _Change(_CLIENT, "encrypted-certificate-verify", "encrypted proof of its key", "CertificateVerify", S.KEY_EXCHANGE, versions=_V13, two_way_only=True),
+    _Change(
+        _CLIENT,
+        "certificate",
+        "certificate",
+        "Certificate",
+        S.SERVER_VERIFIES_CLIENT,
+        F.BAD_SIGNATURE,
+        _V12,
+        two_way_only=True,
+    ),
+    _Change(
+        _CLIENT,
+        "certificate-verify",
+        "proof of its key (CertificateVerify)",
+        "CertificateVerify",
+        S.SERVER_VERIFIES_CLIENT,
+        F.BAD_SIGNATURE,
+        _V12,
+        two_way_only=True,
+    ),
+    _Change(
+        _CLIENT,
+        "encrypted-certificate",
+        "encrypted certificate",
+        "Certificate",
+        S.KEY_EXCHANGE,
+        versions=_V13,
+        two_way_only=True,
+    ),
+    _Change(
+        _CLIENT,
+        "encrypted-certificate-verify",
+        "encrypted proof of its key",
+        "CertificateVerify",
+        S.KEY_EXCHANGE,
+        versions=_V13,
+        two_way_only=True,
+    ),
     _Change(_CLIENT, "finished", "Finished", "Finished", S.KEY_EXCHANGE),
     _Change(_CLIENT, "data", "first application data", DATA, S.APPLICATION_DATA),
     _Change(_SERVER, "hello", "ServerHello (its key share)", "ServerHello", S.KEY_EXCHANGE, versions=_V13),
     _Change(_SERVER, "certificate", "certificate", "Certificate", S.CLIENT_VERIFIES_SERVER, F.BAD_SIGNATURE, _V12),
     _Change(_SERVER, "key-exchange", "signed key exchange", "ServerKeyExchange", S.KEY_EXCHANGE, F.BAD_SIGNATURE, _V12),
-    _Change(_SERVER, "encrypted-extensions", "encrypted extensions", "EncryptedExtensions", S.KEY_EXCHANGE, versions=_V13),
+    _Change(
+        _SERVER, "encrypted-extensions", "encrypted extensions", "EncryptedExtensions", S.KEY_EXCHANGE, versions=_V13
+    ),
     _Change(_SERVER, "encrypted-certificate", "encrypted certificate", "Certificate", S.KEY_EXCHANGE, versions=_V13),
-    _Change(_SERVER, "encrypted-certificate-verify", "encrypted proof of its key", "CertificateVerify", S.KEY_EXCHANGE, versions=_V13),
+    _Change(
+        _SERVER,
+        "encrypted-certificate-verify",
+        "encrypted proof of its key",
+        "CertificateVerify",
+        S.KEY_EXCHANGE,
+        versions=_V13,
+    ),
     _Change(_SERVER, "finished", "Finished", "Finished", S.KEY_EXCHANGE),
     _Change(_SERVER, "data", "first application data", DATA, S.APPLICATION_DATA),
-)  # fmt: skip
+)
 
 
 def _of_points() -> Iterator[Fault]:

@@ -31,8 +31,8 @@ _FAULT, _SERVER = "mtls_fault", "mtls_faulty_server"
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     line = (
-        f"{_MARKER}(*faults): run the test once with each of these faults of mtls.testing.FAULTS (a Fault, its id, or a "
-        f"collection; all without an argument), which the fixtures {_FAULT} and {_SERVER} give"
+        f"{_MARKER}(*faults): run the test once with each of these faults of mtls.testing.FAULTS (a Fault, its id, or "
+        f"a collection; all without an argument), which the fixtures {_FAULT} and {_SERVER} give"
     )
     config.addinivalue_line("markers", line)
 
@@ -121,8 +121,9 @@ def _marked(metafunc: pytest.Metafunc, marker: pytest.Mark | None) -> Faults:
         found += given if isinstance(given, (Faults, list, tuple)) else [given]
     try:
         return Faults(map(the_fault, found))
-    except UsageError as wrong:
-        _fail(metafunc, f"has a marker {_MARKER} that cannot be understood: {wrong}")
+    except UsageError as fault:
+        wrong = fault
+    return _fail(metafunc, f"has a marker {_MARKER} that cannot be understood: {wrong}")  # type: ignore[no-any-return] # it fails
 
 
 def _of_a_server(metafunc: pytest.Metafunc, faults: Faults, *, named: bool) -> Faults:
