@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 from unittest import SkipTest
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from sybil import Document, Example, Region
     from sybil.typing import Parser
 
-pytest_plugins = ["pytester"]  # for the tests of our own plugin
+_PLUGIN = "mtls.testing.pytest_plugin"
+_INSTALLED = any(entry.value == _PLUGIN for entry in entry_points(group="pytest11"))
+pytest_plugins = ["pytester", *([] if _INSTALLED else [_PLUGIN])]  # beside its source folder it is named by hand
 
 _OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _FOLDER = "_shell_folder"

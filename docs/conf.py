@@ -26,7 +26,7 @@ project_copyright = "the mtls contributors"
 release = installed_version("mtls-kit")
 version = ".".join(release.split(".")[:2])
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "diagnosis_directives"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "diagnosis_directives", "catalogue_directive"]
 exclude_patterns = ["_build", "_ext"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -82,9 +82,10 @@ def _link_to_public_name(
     if node.get("refdomain") != "py":
         return None
     target = node["reftarget"]
-    names = [f"mtls.{target}"]
+    names = [f"mtls.{target}", f"mtls.testing.{target}"]
     if target.startswith("mtls."):
-        names.append(f"mtls.{target.rsplit('.', maxsplit=1)[-1]}")
+        last = target.rsplit(".", maxsplit=1)[-1]
+        names += [f"mtls.{last}", f"mtls.testing.{last}"]
     for name in names:
         if place := env.domains.python_domain.objects.get(name):
             return make_refnode(app.builder, node["refdoc"], place.docname, place.node_id, content, name)
