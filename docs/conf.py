@@ -26,7 +26,13 @@ project_copyright = "the mtls contributors"
 release = installed_version("mtls-kit")
 version = ".".join(release.split(".")[:2])
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx", "diagnosis_directives", "catalogue_directive"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "diagnosis_directives",
+    "catalogue_directive",
+]
 exclude_patterns = ["_build", "_ext"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -4,11 +4,11 @@ The map of the package:
 
 ``_catalogue``, ``_certificate_faults``, ``_negotiation_faults``, ``_wire_faults``
     what a fault is, and all of them: ``FAULTS``
-``_scene``, ``_cut``, ``_wire``
+``_scene``, ``_pair``, ``_cut``, ``_wire``
     the stage of a fault, and what happens on the wire
-``_assertions``, ``_audit``
+``_raises``, ``_assertions``, ``_audit``
     what a test says of a profile; what it finds out about anything else that speaks TLS
-``_server``
+``_server``, ``_line``, ``_http``
     real servers on the loopback interface, good and faulty ones
 ``pytest_plugin``
     fixtures and a marker; nothing else here knows pytest
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mtls.testing._audit_report import AuditOutcome as AuditOutcome
     from mtls.testing._audit_report import AuditReport as AuditReport
     from mtls.testing._audit_report import AuditResult as AuditResult
+    from mtls.testing._authorities import Authority as Authority
+    from mtls.testing._authorities import TrustmeCA as TrustmeCA
+    from mtls.testing._authorities import TrustmeLeaf as TrustmeLeaf
     from mtls.testing._authorities import authority_from_trustme as authority_from_trustme
     from mtls.testing._authorities import keystore_from_trustme as keystore_from_trustme
     from mtls.testing._catalogue import Demand as Demand
@@ -44,7 +47,7 @@ _HOMES = {
     "_assertions": ("assert_accepts", "assert_mutual", "assert_refuses", "assert_valid_for"),
     "_audit": ("audit",),
     "_audit_report": ("AuditOutcome", "AuditReport", "AuditResult"),
-    "_authorities": ("authority_from_trustme", "keystore_from_trustme"),
+    "_authorities": ("Authority", "TrustmeCA", "TrustmeLeaf", "authority_from_trustme", "keystore_from_trustme"),
     "_catalogue": ("Demand", "Fault", "FaultGroup", "Faults"),
     "_faults": ("FAULTS",),
     "_raises": ("Raised", "raises"),
