@@ -208,6 +208,14 @@ def test_a_refusal_for_another_reason_fails_the_test() -> None:
     assert "▸ 6 " in text
 
 
+def test_a_refusal_where_nothing_tells_the_step_is_shown_without_a_mark() -> None:
+    modern = replace(SERVER, policy=mtls.MOZILLA_MODERN)
+    old = replace(CLIENT, policy=replace(mtls.MOZILLA_INTERMEDIATE, maximum_version=mtls.TLSVersion.TLSv1_2))
+    with pytest.raises(AssertionError, match="was refused, but not for what it is") as failed:
+        assert_refuses(modern, "client-is-silent-after-server-certificate", peer=old, authority=HOME)
+    assert "▸" not in str(failed.value)[1:].replace("──▶", "")
+
+
 def test_a_rule_of_the_application_does_not_hide_an_earlier_reason() -> None:
     everybody_out = replace(SERVER, authorize=lambda _: False)
     assert_refuses(everybody_out, "client-expired")

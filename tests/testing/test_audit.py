@@ -274,16 +274,15 @@ def test_a_refusal_in_http_counts_and_another_status_does_not(plain: ssl.SSLCont
         assert "it answered HTTP 404" in str(report)
 
 
-def test_a_server_that_closes_after_the_handshake_has_refused() -> None:
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "https://127.0.0.1:{}/"])
+def test_a_server_that_closes_after_the_handshake_has_refused(form: str) -> None:
     async def run() -> AuditReport:
         async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.close()
 
         async with await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=ONE_WAY.ssl_context()) as server:
-            port = server.sockets[0].getsockname()[1]
-            return await asyncio.to_thread(
-                audit, f"127.0.0.1:{port}", faults="client-no-certificate", hostname="localhost"
-            )
+            address = form.format(server.sockets[0].getsockname()[1])
+            return await asyncio.to_thread(audit, address, faults="client-no-certificate", hostname="localhost")
 
     assert asyncio.run(run()).refused_faults.ids == ("client-no-certificate",)
 
@@ -308,6 +307,43 @@ def test_what_is_no_tls_server_shows_no_certificate() -> None:
         with pytest.raises(mtls.UsageError, match=r"127.0.0.1:\d+ shows no certificate that can be read"):
             audit(f"127.0.0.1:{listener.getsockname()[1]}")
         thread.join()
+
+
+def test_a_server_that_hangs_up_on_everybody_shows_no_certificate() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(mtls.UsageError, match="shows no certificate that can be read"):
+            audit(f"127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
+
+
+def test_a_server_without_session_tickets_is_given_the_whole_time(plain: ssl.SSLContext) -> None:
+    plain.num_tickets = 0
+    with serving(plain, 200) as url:
+        address = url.removeprefix("https://").removesuffix("/")
+        report = audit(address, faults=["client-no-certificate"], timeout=0.5)
+    assert report.accepted_faults.ids == ("client-no-certificate",)
+
+
+def test_a_server_whose_own_certificate_is_bad_is_not_said_to_refuse() -> None:
+    with LoopbackServer(SERVER, fault="server-expired", authority=HOME) as server:
+        report = audit(server, faults=["client-no-certificate"])
+        assert report.untried_faults.ids == ("client-no-certificate",)
+        assert "the client of the audit came no further: step 4 CLIENT_VERIFIES_SERVER" in str(report)
+
+
+def test_a_good_client_that_is_refused_in_http_is_none(plain: ssl.SSLContext) -> None:
+    plain.verify_mode = ssl.CERT_OPTIONAL
+    bare = mtls.TLSProfile.client(truststore=HOME.truststore)
+    with serving(plain, 403) as url, pytest.raises(mtls.UsageError, match="would prove anything: HTTP 403"):
+        audit(url, authority=HOME, peer=bare)
 
 
 # --- clients ---
@@ -353,6 +389,19 @@ def test_an_error_that_is_none_of_tls_is_not_taken_for_a_refusal() -> None:
     with pytest.raises(LookupError, match="a bug of the test"):
         audit(connect)
     with pytest.raises(mtls.UsageError, match="refuses a good peer, so no refusal would prove anything: LookupError"):
+        audit(connect, authority=HOME)
+
+
+def test_a_client_that_fails_by_itself_when_it_is_asked_for_a_certificate_is_no_refusal() -> None:
+    calls: list[str] = []
+
+    def connect(address: str) -> None:
+        calls.append(address)
+        if len(calls) > 1:
+            raise LookupError("a bug of the test")
+        with_httpx(CLIENT.ssl_context())(address)
+
+    with pytest.raises(LookupError, match="a bug of the test"):
         audit(connect, authority=HOME)
 
 

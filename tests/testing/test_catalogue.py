@@ -183,6 +183,23 @@ def test_a_message_that_never_comes_is_said_to_be_missing(pairs: Pairs) -> None:
         FAULTS["tampered-client-certificate-verify"].run(bare, optional, authority)
 
 
+def test_a_policy_that_leaves_no_cipher_out_has_no_other_one(pairs: Pairs) -> None:
+    client, server, authority = pairs("two-way", V12)
+    everything = mtls.TLSPolicy(
+        name="everything", ciphers=("ALL",), security_level=0, maximum_version=mtls.TLSVersion.TLSv1_2
+    )
+    with pytest.raises(mtls.UsageError, match="'client-other-ciphers' does not apply: the policy leaves no cipher out"):
+        FAULTS["client-other-ciphers"].run(client, replace(server, policy=everything), authority)
+
+
+def test_a_client_without_a_certificate_gets_a_faulty_one(pairs: Pairs) -> None:
+    client, server, authority = pairs("two-way", V13)
+    handshake = FAULTS["client-expired"].run(replace(client, keystore=None), server, authority)
+    assert ends(handshake)[:2] == (S.SERVER_VERIFIES_CLIENT, F.EXPIRED)
+    assert handshake.client_profile.keystore is not None
+    assert handshake.client_profile.keystore.names == ("client.example",)
+
+
 def test_a_side_with_errors_of_its_own_is_a_configuration_error(pairs: Pairs) -> None:
     client, server, authority = pairs("two-way", V13)
     broken = replace(server, truststore=mtls.Truststore.from_certificates([]))

@@ -87,6 +87,13 @@ def test_a_body_that_it_does_not_understand_is_refused_with_a_status(server: Loo
         assert http_client.post(server.url, content=iter([b"one", b"two"])).status_code == 411
 
 
+def test_a_request_may_come_in_pieces(server: LoopbackServer) -> None:
+    with connect(server) as tls:
+        for piece in (b"GET / HT", b"TP/1.0\r\n", b"\r\n"):
+            tls.sendall(piece)
+        assert tls.recv(100).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 def test_a_client_that_waits_for_leave_to_send_gets_it(server: LoopbackServer) -> None:
     with connect(server) as tls:
         tls.sendall(b"POST / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -84,6 +85,17 @@ def test_a_change_is_one_bit(pairs: Pairs) -> None:
     assert sent.tbs_certificate_bytes == arrived.tbs_certificate_bytes
     different = [(old, new) for old, new in zip(sent.signature, arrived.signature, strict=True) if old != new]
     assert [old ^ new for old, new in different] == [1]
+
+
+@pytest.mark.parametrize("fault", ["tampered-server-finished", "tampered-server-certificate"])
+def test_a_message_longer_than_a_record_is_passed_on(fault: str, pairs: Pairs) -> None:
+    client, server, authority = pairs("two-way", V12)
+    names = [f"host-{number}.ledger.example" for number in range(1000)]
+    long = replace(server, keystore=authority.server("localhost", *names))
+    handshake = FAULTS[fault].run(client, long, authority)
+    assert handshake.failed_step is FAULTS[fault].step
+    sent = next(event for event in handshake.client.trace if event.name == "Certificate")
+    assert sent.size > 16384
 
 
 def test_what_a_server_refuses_by_an_alert_the_client_is_told(pairs: Pairs) -> None:

@@ -72,7 +72,8 @@ class ServerDriver:
         verdict = self._visit(scene.context(Role.CLIENT))
         found = None if verdict.error is None else explain(verdict.error)
         if isinstance(found, HandshakeError) and found.side is Side.LOCAL:
-            raise NotApplicableError(fault, f"the client of the audit came no further: {found}", "audit its context")
+            note = f"the client of the audit came no further: {found}"
+            return AuditResult(fault=fault, outcome=AuditOutcome.NOT_TRIED, note=note)
         if verdict.good:
             note = "" if verdict.status is None else f"it answered HTTP {verdict.status}"
             return AuditResult(fault=fault, outcome=AuditOutcome.ACCEPTED, note=note)

@@ -75,7 +75,7 @@ class Line:
         """What came, ``b""`` at the end."""
         try:
             return bytes(self._do(self._tls.read, _CHUNK))
-        except ssl.SSLEOFError:
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return b""
 
     def _write(self, data: bytes) -> None:

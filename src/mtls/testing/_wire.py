@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mtls._handshake.listening import HandshakeLog
     from mtls.testing._cut import Cut
 
-_HEADER = 5
+_HEADER, _RECORD = 5, 16384
 _LEAF = _HEADER + 4 + 3 + 3
 """Where the first certificate begins: after the record, the message, the length of the list and its own."""
 _CHANGE_CIPHER_SPEC, _HANDSHAKE = 20, 22
@@ -50,17 +50,16 @@ class Tap:
     def __init__(self, cut: Cut, log: HandshakeLog) -> None:
         self._cut = cut
         self._log = log
-        self._pending = self._messages = b""
+        self._messages = b""
         self._sent = 0
         """How many messages and alerts of the log have come along."""
         self._changed = False
         self.reached = self.over = False
 
     def pass_on(self, data: bytes) -> bytes:
-        """What arrives of these bytes; the bytes of a unit that is not complete wait for its rest."""
+        """What arrives of these bytes, which are whole records; a message that is not complete waits for its rest."""
         arriving = b""
-        self._pending += data
-        for unit in self._units():
+        for unit in self._units(data):
             if self.reached or unit.name not in self._cut.messages:
                 arriving += unit.content
                 continue
@@ -72,12 +71,10 @@ class Tap:
             return arriving + self._cut.ending
         return arriving
 
-    def _units(self) -> Iterator[_Unit]:
-        while len(self._pending) >= _HEADER:
-            size = _HEADER + int.from_bytes(self._pending[3:_HEADER], "big")
-            if len(self._pending) < size:
-                return
-            record, self._pending = self._pending[:size], self._pending[size:]
+    def _units(self, data: bytes) -> Iterator[_Unit]:
+        while data:
+            size = _HEADER + int.from_bytes(data[3:_HEADER], "big")
+            record, data = data[:size], data[size:]
             yield from self._of_record(record)
 
     def _of_record(self, record: bytes) -> Iterator[_Unit]:
@@ -88,7 +85,7 @@ class Tap:
             self._messages += record[_HEADER:]
             while len(self._messages) >= (size := 4 + int.from_bytes(self._messages[1:4], "big")):
                 message, self._messages = self._messages[:size], self._messages[size:]
-                yield _Unit(self._next_name(), record[:3] + len(message).to_bytes(2, "big") + message)
+                yield _Unit(self._next_name(), _framed(record, message))
         else:
             yield _Unit(self._next_name(), record)
 
@@ -96,6 +93,12 @@ class Tap:
         names = [event.name for event in self._log.events if event.direction == "sent"]
         self._sent += 1
         return names[self._sent - 1] if self._sent <= len(names) else DATA
+
+
+def _framed(record: bytes, message: bytes) -> bytes:
+    """A message in records of its own: TLS lets anybody frame the messages anew."""
+    parts = (message[start : start + _RECORD] for start in range(0, len(message), _RECORD))
+    return b"".join(record[:3] + len(part).to_bytes(2, "big") + part for part in parts)
 
 
 def join_cut(
@@ -155,12 +158,11 @@ def _end(action: Action, side: Side, arriving: ssl.MemoryBIO) -> None:
 
 
 def _interrupt(side: Side, cause: OSError) -> None:
-    """Let the next call of the C object fail as it does on a socket."""
+    """Let the C object fail as it does on a socket. No fault does it to a side whose handshake has ended: there such an
+    end passes unchanged, and has no step.
+    """
     standing = side.tls._sslobj
-    if side.finished:
-        side.tls._sslobj = _Interrupted(standing, cause)
-    else:
-        standing._real = _Interrupted(standing._real, cause)
+    standing._real = _Interrupted(standing._real, cause)
 
 
 class _Interrupted:
@@ -173,12 +175,6 @@ class _Interrupted:
     def do_handshake(self) -> None:
         try:
             self._real.do_handshake()
-        except ssl.SSLWantReadError:
-            raise self._cause from None
-
-    def read(self, *arguments: Any) -> Any:
-        try:
-            return self._real.read(*arguments)
         except ssl.SSLWantReadError:
             raise self._cause from None
 
