@@ -15,8 +15,8 @@ connection -> ``PeerIdentity`` or ``HandshakeError``. The map of the package:
     a role with its rules; a whole handshake in memory, and one with a real server
 ``_verification``, ``_inspection``
     OpenSSL's verdict with what explains it: on the chain of a peer, on our own side
-``authority``, ``cli``
-    certificates for development and tests; ``python -m mtls``
+``authority``, ``testing``, ``cli``
+    certificates for development and tests; faults to test settings with, and a pytest plugin; ``python -m mtls``
 
 Everything here is loaded at its first use, so ``import mtls`` costs next to nothing.
 """

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from mtls.testing._server import LoopbackServer
 
 _NO_AUTHORITY = "it needs a certificate that the audited side trusts; give authority="
-_RELATIVE = "which versions, ciphers and groups it is to leave out is not known here; assert_refuses() asks a profile"
+_A_RULE = (
+    "it takes a rule to refuse it (a CRL, authorize=, eku=, a narrower policy), and only a profile tells its rules"
+)
 
 
 class Driver(Protocol):
@@ -37,6 +39,7 @@ class Driver(Protocol):
     role: Role
     name: str
     shows_certificate: bool | None
+    tells_rules: bool
 
     def good(self) -> str | None:
         """Try a good peer: ``None`` if it got in, else what it was told."""
@@ -154,11 +157,11 @@ def _driver(
 
 
 def _tried(driver: Driver, fault: Fault, *, trusted: bool) -> AuditResult:
-    if fault.demand is Demand.NARROW:
-        return AuditResult(fault=fault, outcome=AuditOutcome.NOT_TRIED, note=_RELATIVE)
+    if fault.demand not in {None, Demand.STRICT} and not driver.tells_rules:
+        return AuditResult(fault=fault, outcome=AuditOutcome.NOT_TRIED, note=_A_RULE)
     try:
         return driver.attempt(fault)
     except NotApplicableError as reason:
         untrusted = not trusted and fault.group in {FaultGroup.CLIENT_CERTIFICATE, FaultGroup.SERVER_CERTIFICATE}
-        note = _NO_AUTHORITY if untrusted and fault.demand in {None, Demand.STRICT, Demand.CRLS} else reason.why
+        note = _NO_AUTHORITY if untrusted else reason.why
         return AuditResult(fault=fault, outcome=AuditOutcome.NOT_TRIED, note=note)

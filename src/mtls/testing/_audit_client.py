@@ -30,6 +30,7 @@ class ClientDriver:
 
     role = Role.CLIENT
     shows_certificate: bool | None = None
+    tells_rules = False
 
     def __init__(
         self,

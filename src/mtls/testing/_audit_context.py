@@ -33,6 +33,8 @@ _OF_THE_SYSTEM = frozenset({FailureReason.RESET, FailureReason.TIMED_OUT})
 class ProfileDriver:
     """A profile, with its own rules."""
 
+    tells_rules = True
+
     def __init__(self, profile: Any, authority: CertificateAuthority | None, peer: Any, hostname: str | None) -> None:
         self.role: Role = profile.role
         self.name = f"this {self.role.value} profile"
@@ -68,6 +70,7 @@ class ContextDriver:
     """Any context, joined in memory with a peer that has the fault."""
 
     shows_certificate: bool | None = None
+    tells_rules = False
 
     def __init__(
         self,

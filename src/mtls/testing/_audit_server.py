@@ -47,6 +47,7 @@ class ServerDriver:
 
     role = Role.SERVER
     shows_certificate: bool | None = None
+    tells_rules = False
 
     def __init__(
         self, target: str, authority: CertificateAuthority | None, peer: Any, hostname: str | None, timeout: float
