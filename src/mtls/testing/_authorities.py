@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Blob(Protocol):
     """A ``trustme.Blob``."""
 
-    def bytes(self) -> bytes: ...
+    def bytes(self) -> bytes:
+        """The content."""
 
 
 class TrustmeCA(Protocol):

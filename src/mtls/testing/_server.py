@@ -42,10 +42,14 @@ class LoopbackServer:
     it has that fault; a faulty certificate comes from ``authority``. ``timeout``, in seconds, is how long a connection
     may be idle. Raises :class:`~mtls.ConfigurationError` for a profile with errors, :class:`~mtls.UsageError` for a
     fault that a server cannot have. May be used from any thread.
-
-    ``profile`` and ``fault`` are what it was made with; ``host`` is a name of its certificate that a client asks for,
-    ``localhost`` if that is one.
     """
+
+    profile: ServerProfile
+    """The profile that it was made with."""
+    fault: Fault | None
+    """Its fault."""
+    host: str
+    """A name of its certificate that a client asks for; ``localhost`` if that is one."""
 
     def __init__(
         self,

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 try:
     import pytest
-except ImportError as missing:
+except ImportError as _missing:
     from mtls.errors import MissingExtraError
 
-    package, extra = "pytest", "pytest"
-    raise MissingExtraError(package, extra) from missing
+    raise MissingExtraError(package="pytest", extra="pytest") from _missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
