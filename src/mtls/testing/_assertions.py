@@ -17,8 +17,8 @@ from mtls.testing._pair import pair
 from mtls.testing._scene import served_name
 
 if TYPE_CHECKING:
+    from mtls._handshake_result import Handshake
     from mtls._profile import ServerProfile
-    from mtls._rehearsal import Handshake
     from mtls._report import Report
     from mtls.testing._audit_report import AuditReport
     from mtls.testing._authorities import Authority

@@ -20,7 +20,7 @@ from mtls._handshake.generation import Generation
 from mtls._handshake.loopback import join
 from mtls._model import Revocation, Role
 from mtls._profile import ClientProfile, ServerProfile
-from mtls._rehearsal import Handshake, _observe
+from mtls._rehearsal import _observe
 from mtls.errors import UsageError
 from mtls.testing._authorities import copied, the_authority
 from mtls.testing._wire import join_cut
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from mtls._credentials.keystore import Keystore
     from mtls._credentials.names import Name
+    from mtls._handshake_result import Handshake
     from mtls._profile import TLSProfile
     from mtls.authority import CertificateAuthority
     from mtls.testing._authorities import Authority
