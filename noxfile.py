@@ -88,9 +88,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types of source and tests, and that the published API is typed in full."""
+    """Check the types of source, tests and examples, and that the published API is typed in full."""
     session.install(".", *_group("types"))
     session.run("mypy")
+    session.run("mypy", "examples")
     session.run("pyright", "--verifytypes", "mtls", "--ignoreexternal")
 
 

@@ -11,65 +11,45 @@ from typing import Any
 import httpx
 import pytest
 
-import clients.tls
 import mtls
 from mtls.authority import CertificateAuthority
-from service import development, tls
+from mtls.testing import Fault, assert_accepts, assert_refuses, assert_valid_for
+from service import tls
 from service.app import app
-
-
-@pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("secrets")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def ca(secrets: Path) -> CertificateAuthority:
-    return development.make_certificates(secrets)
-
-
-@pytest.fixture
-def service(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> mtls.ServerProfile:
-    monkeypatch.setenv("SERVICE_SECRETS", str(secrets / "server"))
-    return tls.profile()
-
-
-def named(name: str, ca: CertificateAuthority) -> mtls.ClientProfile:
-    return mtls.TLSProfile.client(keystore=ca.client(name), truststore=ca.truststore)
-
 
 # --- the handshake: who gets a connection ---
 
 
-def test_the_profile_is_two_way_and_has_no_finding(service: mtls.ServerProfile) -> None:
-    assert service.two_way
-    assert list(service.check()) == []
+@pytest.mark.usefixtures("mtls_authority")
+def test_the_service_is_who_the_environment_says(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_SECRETS", str(secrets / "server"))
+    assert tls.profile() == tls.profile(secrets / "server")
 
 
-def test_a_client_of_our_ca_gets_a_connection(service: mtls.ServerProfile, secrets: Path) -> None:
-    result = mtls.rehearse(clients.tls.profile(secrets / "billing"), service)
-    assert result.ok, str(result)
-
-
-def test_a_client_without_a_certificate_fails_at_step_5(service: mtls.ServerProfile, ca: CertificateAuthority) -> None:
-    result = mtls.rehearse(mtls.TLSProfile.client(truststore=ca.truststore), service)
-    assert result.failed_step is mtls.HandshakeStep.CLIENT_CERTIFICATE, str(result)
-
-
-def test_a_client_of_another_ca_fails_at_step_6(service: mtls.ServerProfile, ca: CertificateAuthority) -> None:
-    another = CertificateAuthority("Another CA").client("billing.example")
-    result = mtls.rehearse(mtls.TLSProfile.client(keystore=another, truststore=ca.truststore), service)
-    assert result.failed_step is mtls.HandshakeStep.SERVER_VERIFIES_CLIENT, str(result)
-    assert isinstance(result.error, mtls.HandshakeError)
-    assert result.error.failure is mtls.FailureReason.UNKNOWN_CA
-
-
-def test_an_expired_certificate_does_not_leave_the_client(
-    service: mtls.ServerProfile, ca: CertificateAuthority
+def test_service_and_client_will_still_work_in_30_days(
+    mtls_server_profile: mtls.ServerProfile, mtls_client_profile: mtls.ClientProfile
 ) -> None:
-    expired = ca.client("billing.example", not_after=datetime.now(UTC) - timedelta(days=1))
+    assert_valid_for(mtls_server_profile, days=30)
+    assert_valid_for(mtls_client_profile, days=30)
+
+
+def test_a_client_of_our_ca_gets_a_connection(
+    mtls_server_profile: mtls.ServerProfile, mtls_client_profile: mtls.ClientProfile
+) -> None:
+    assert_accepts(mtls_server_profile, mtls_client_profile)
+
+
+@pytest.mark.mtls_faults("client-no-certificate", "client-unknown-ca", "client-expired", "client-wrong-eku")
+def test_a_client_with_this_fault_gets_none(
+    mtls_fault: Fault, mtls_server_profile: mtls.ServerProfile, mtls_authority: CertificateAuthority
+) -> None:
+    assert_refuses(mtls_server_profile, mtls_fault, authority=mtls_authority)
+
+
+def test_an_expired_certificate_does_not_leave_the_client(mtls_authority: CertificateAuthority) -> None:
+    expired = mtls_authority.client("billing.example", not_after=datetime.now(UTC) - timedelta(days=1))
     with pytest.raises(mtls.ConfigurationError) as caught:
-        mtls.rehearse(mtls.TLSProfile.client(keystore=expired, truststore=ca.truststore), service)
+        mtls.TLSProfile.client(keystore=expired, truststore=mtls_authority.truststore).ssl_context()
     assert [finding.failure for finding in caught.value.report.errors] == [mtls.FailureReason.EXPIRED]
 
 
@@ -100,9 +80,10 @@ def status(peer: mtls.PeerIdentity | None, method: str, path: str) -> int:
     ],
 )
 def test_a_route_is_open_to_those_it_names(
-    service: mtls.ServerProfile, ca: CertificateAuthority, name: str, expected: dict[str, int]
+    mtls_server_profile: mtls.ServerProfile, mtls_authority: CertificateAuthority, name: str, expected: dict[str, int]
 ) -> None:
-    peer = mtls.rehearse(named(name, ca), service).server.peer
+    caller = mtls.TLSProfile.client(keystore=mtls_authority.client(name), truststore=mtls_authority.truststore)
+    peer = assert_accepts(mtls_server_profile, caller).server.peer
     assert peer is not None
     assert peer.dns_names == (name,)
     answers = {route: status(peer, *(route.split() if " " in route else ("GET", route))) for route in expected}

@@ -1,6 +1,6 @@
 """The service over a real port, with both clients: what each caller is told, and that trust stays as it was.
 
-Rule: a refusal is asserted by the step and the reason that the client's own error names.
+Rule: a refusal is asserted by its step, its reason and its side, whatever the HTTP library made of it.
 """
 
 import ssl
@@ -16,25 +16,15 @@ import clients.tls
 import mtls
 from clients import with_httpx, with_requests
 from mtls.authority import CertificateAuthority
-from service import demo, development, server, tls
+from mtls.testing import LoopbackServer, audit, raises
+from service import demo, development, server
 
 Talk = Callable[[mtls.TLSContext, str], Iterator[requests.Response | httpx.Response]]
-REFUSED = (requests.RequestException, httpx.HTTPError)
 
 
 @pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("secrets")
-
-
-@pytest.fixture(scope="module")
-def ca(secrets: Path) -> CertificateAuthority:
-    return development.make_certificates(secrets)
-
-
-@pytest.fixture(scope="module")
-def url(secrets: Path, ca: CertificateAuthority) -> Iterator[str]:
-    with server.serving(tls.profile(secrets / "server"), reload=mtls.Reload(min_interval=0)) as serving:
+def url(mtls_server_profile: mtls.ServerProfile) -> Iterator[str]:
+    with server.serving(mtls_server_profile, reload=mtls.Reload(min_interval=0)) as serving:
         yield serving
 
 
@@ -44,67 +34,53 @@ def talk(request: pytest.FixtureRequest) -> Talk:
     return chosen
 
 
-def context(ca: CertificateAuthority, keystore: mtls.Keystore) -> mtls.TLSContext:
+def context(keystore: mtls.Keystore, ca: CertificateAuthority) -> mtls.TLSContext:
     return mtls.TLSProfile.client(keystore=keystore, truststore=ca.truststore).ssl_context()
 
 
-def refusal(talk: Talk, shown: mtls.TLSContext, url: str) -> mtls.MTLSError | None:
-    with pytest.raises(REFUSED) as caught:
-        list(talk(shown, url))
-    return mtls.explain(caught.value)
+# --- the service: who is let in, and what the others are told ---
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("billing.example", [200, 200, 201]), ("reports.example", [200, 200, 403]), ("auditor.example", [200, 403, 403])],
-)
-def test_each_caller_may_do_what_the_routes_say(
-    talk: Talk, url: str, ca: CertificateAuthority, name: str, expected: list[int]
+def test_nobody_with_a_fault_gets_past_the_running_service(url: str, mtls_authority: CertificateAuthority) -> None:
+    report = audit(f"{url}/health", authority=mtls_authority)
+    report.raise_for_errors()
+    assert {"client-no-certificate", "client-unknown-ca", "client-expired"} <= set(report.refused_faults.ids)
+
+
+def test_a_client_is_known_by_its_certificate(talk: Talk, url: str, mtls_client_profile: mtls.ClientProfile) -> None:
+    answers = list(talk(mtls_client_profile.ssl_context(), url))
+    assert [answer.status_code for answer in answers] == [200, 200, 201]
+    assert answers[0].json()["names"] == ["billing.example"]
+
+
+def test_a_client_that_is_not_authorized_is_answered_403(
+    talk: Talk, url: str, mtls_authority: CertificateAuthority
 ) -> None:
-    answers = [(answer.status_code, answer.json()) for answer in talk(context(ca, ca.client(name)), url)]
-    assert [status for status, _ in answers] == expected
-    assert answers[0][1]["names"] == [name]
+    answers = talk(context(mtls_authority.client("auditor.example"), mtls_authority), url)
+    assert [answer.status_code for answer in answers] == [200, 403, 403]
 
 
-def test_a_client_without_a_certificate_is_told_step_5(talk: Talk, url: str, ca: CertificateAuthority) -> None:
-    error = refusal(talk, mtls.TLSProfile.client(truststore=ca.truststore).ssl_context(), url)
-    assert isinstance(error, mtls.HandshakeError)
-    assert (error.step, error.failure, error.side) == (5, "certificate_required", "peer")
+def test_a_client_without_a_certificate_is_told_so(talk: Talk, url: str, mtls_authority: CertificateAuthority) -> None:
+    nobody = mtls.TLSProfile.client(truststore=mtls_authority.truststore)
+    with raises(step=5, failure="certificate_required", side="peer"):
+        list(talk(nobody.ssl_context(), url))
 
 
-def test_a_client_of_another_ca_is_told_step_6(talk: Talk, url: str, ca: CertificateAuthority) -> None:
-    another = CertificateAuthority("Another CA").client("billing.example")
-    error = refusal(talk, context(ca, another), url)
-    assert isinstance(error, mtls.HandshakeError)
-    assert (error.step, error.failure, error.side) == (6, "unknown_ca", "peer")
+def test_a_client_of_the_wrong_ca_is_told_so(talk: Talk, url: str, mtls_authority: CertificateAuthority) -> None:
+    stranger = CertificateAuthority("Somebody else's CA").client("billing.example")
+    with raises(step=6, failure="unknown_ca", side="peer"):
+        list(talk(context(stranger, mtls_authority), url))
 
 
-def test_a_client_that_trusts_another_ca_refuses_the_service_at_step_4(talk: Talk, url: str) -> None:
-    another = CertificateAuthority("Another CA")
-    error = refusal(talk, context(another, another.client("billing.example")), url)
-    assert isinstance(error, mtls.PeerVerificationError)
-    assert (error.step, error.failure, error.side) == (4, "unknown_ca", "local")
-
-
-def test_an_expired_certificate_is_refused_also_from_a_client_that_does_not_look(
-    url: str, ca: CertificateAuthority, tmp_path: Path
+def test_a_client_with_an_expired_certificate_is_told_so_also_if_it_does_not_look(
+    url: str, mtls_authority: CertificateAuthority, tmp_path: Path
 ) -> None:
-    ca.save_keystore(ca.client("billing.example", not_after=datetime.now(UTC) - timedelta(days=1)), tmp_path)
+    expired = mtls_authority.client("billing.example", not_after=datetime.now(UTC) - timedelta(days=1))
+    mtls_authority.save_keystore(expired, tmp_path)
     plain = ssl.create_default_context(cafile=tmp_path / "ca.crt")
     plain.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
-    with pytest.raises(httpx.HTTPError) as caught:
+    with raises(failure="expired", side="peer"):  # a plain context cannot tell the step
         httpx.get(url, verify=plain, trust_env=False)
-    error = mtls.explain(caught.value)
-    assert isinstance(error, mtls.HandshakeError)
-    assert (error.failure, error.side) == ("expired", "peer")
-
-
-def test_no_client_library_adds_a_ca(talk: Talk, url: str, ca: CertificateAuthority) -> None:
-    shown = context(ca, ca.client("billing.example"))
-    before = shown.get_ca_certs(binary_form=True)
-    list(talk(shown, url))
-    assert shown.get_ca_certs(binary_form=True) == before
-    assert len(before) == 1
 
 
 def test_renewed_certificates_are_served_without_a_restart(talk: Talk, url: str, secrets: Path) -> None:
@@ -115,10 +91,43 @@ def test_renewed_certificates_are_served_without_a_restart(talk: Talk, url: str,
     assert [answer.status_code for answer in talk(renewed, url)] == [200, 200, 201]
 
 
+def certificate_of(url: str) -> str:
+    return ssl.get_server_certificate(("localhost", int(url.rpartition(":")[2])))
+
+
+# --- the clients: whom they believe ---
+
+
+def test_the_client_shows_its_certificate_to_a_server_that_asks(
+    talk: Talk, mtls_server: LoopbackServer, mtls_client_profile: mtls.ClientProfile
+) -> None:
+    list(talk(mtls_client_profile.ssl_context(), f"https://{mtls_server.address}"))
+    peer = mtls_server.wait_for_handshake().peer
+    assert peer is not None
+    assert peer.dns_names == ("billing.example",)
+
+
+@pytest.mark.mtls_faults("server-unknown-ca", "server-expired", "server-wrong-host", "server-closes-before-certificate")
+def test_the_client_refuses_the_wrong_server(
+    talk: Talk, mtls_faulty_server: LoopbackServer, mtls_client_profile: mtls.ClientProfile
+) -> None:
+    fault = mtls_faulty_server.fault
+    assert fault is not None
+    with raises(step=fault.step, failure=fault.failure, side=fault.side):
+        list(talk(mtls_client_profile.ssl_context(), f"https://{mtls_faulty_server.address}"))
+
+
+def test_no_client_library_adds_a_ca(talk: Talk, url: str, mtls_client_profile: mtls.ClientProfile) -> None:
+    shown = mtls_client_profile.ssl_context()
+    before = shown.get_ca_certs(binary_form=True)
+    list(talk(shown, url))
+    assert shown.get_ca_certs(binary_form=True) == before
+    assert len(before) == 1
+
+
+# --- both ---
+
+
 def test_the_demonstration_comes_out_as_it_must(capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.demo() == 0
     assert "10 of 10" in capsys.readouterr().out
-
-
-def certificate_of(url: str) -> str:
-    return ssl.get_server_certificate(("localhost", int(url.rpartition(":")[2])))
