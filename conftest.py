@@ -6,7 +6,9 @@ Rule: what cannot run is skipped by name, never silently: ``<!-- skip: next "rea
 - ```` ```shell ````, in ``docs/explanation`` only: runs in ``bash``, all blocks of a page in one temporary folder;
   every command must succeed, one behind ``!`` must fail.
   Pages in ``docs/failures`` begin with two CAs, a client, a server and bad peers.
-- ```` ```console ```` and ```` ```text ```` are for the reader.
+- In ``docs/tutorial-testing.md`` ```` ```python ```` is a file, named in its first line (``# test_it.py``, or to add to
+  it ``# test_it.py, continued``); each line behind ``$`` in ```` ```console ```` runs beside them, its output compared.
+- ```` ```console ```` and ```` ```text ```` elsewhere are for the reader.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import SkipTest
 
@@ -73,6 +77,40 @@ def _run_in_shell(example: Example) -> None:
         raise AssertionError(text)
 
 
+def _write_file(example: Example) -> None:
+    source = str(example.parsed)
+    named = re.match(r"# (\w+\.py)(, continued)?\n", source)
+    assert named, f"the first line of a block of this page is the name of its file, not {source[:40]!r}"
+    with Path(example.namespace[_FOLDER], named[1]).open("a" if named[2] else "w", encoding="utf-8") as file:
+        file.write(source)
+
+
+def _run_and_compare(example: Example) -> str | None:
+    """Each command of the block; what is wrong with the output of the first that prints something else, or ``None``."""
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTEST_ADDOPTS": "-W error -p no:cacheprovider",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # the plugins of others take longer to load than these tests to run
+        "PYTEST_PLUGINS": _PLUGIN,
+    }
+    for command, wanted in re.findall(r"(?m)^\$ (.*)\n((?:(?!\$ ).*\n)*)", str(example.parsed)):
+        run = subprocess.run(  # noqa: S602 - the command is one of our own documentation
+            command,
+            shell=True,
+            cwd=example.namespace[_FOLDER],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if not doctest.OutputChecker().check_output(wanted, run.stdout, _OPTIONS):
+            return f"$ {command}\nprinted\n{run.stdout}\nand not\n{wanted}"
+    return None
+
+
 def _make_folder(namespace: dict[str, Any]) -> None:
     namespace[_FOLDER] = tempfile.mkdtemp(prefix="mtls-docs-")
 
@@ -95,7 +133,13 @@ def _parsers() -> list[Parser]:
 _pages = Sybil(
     parsers=_parsers(),
     patterns=["README.md", "docs/*.md", "docs/how-to/*.md", "docs/reference/*.md"],
-    excludes=["docs/_build/*", "docs/explanation/*"],
+    excludes=["docs/_build/*", "docs/explanation/*", "docs/tutorial-testing.md"],
+)
+_project = Sybil(
+    parsers=[CodeBlockParser("python", _write_file), CodeBlockParser("console", _run_and_compare)],
+    patterns=["docs/tutorial-testing.md"],
+    setup=_make_folder,
+    teardown=_remove_folder,
 )
 _explanation = Sybil(
     parsers=[*_parsers(), CodeBlockParser("shell", _run_in_shell)],
@@ -104,4 +148,4 @@ _explanation = Sybil(
     teardown=_remove_folder,
 )
 _failures = Sybil(parsers=_parsers(), patterns=["docs/failures/*.md", "docs/steps/*.md"], setup=_prepare_peers)
-pytest_collect_file = SybilCollection((_pages, _explanation, _failures)).pytest()
+pytest_collect_file = SybilCollection((_pages, _project, _explanation, _failures)).pytest()
