@@ -11,8 +11,10 @@ connection -> ``PeerIdentity`` or ``HandshakeError``. The map of the package:
     what is known beforehand; pure
 ``_handshake``
     what happens on the wire: the sealed context, the hooks, the diagnosis
-``_profile``, ``_rehearsal``, ``_probe``
-    a role with its rules; a whole handshake in memory, and one with a real server
+``_profile``
+    a role with its rules
+``_rehearsal``
+    a whole handshake that we run ourselves: in memory, or with a real server
 ``_verification``, ``_inspection``
     OpenSSL's verdict with what explains it: on the chain of a peer, on our own side
 ``authority``, ``testing``, ``cli``
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
     from mtls._handshake.trace import Direction as Direction
     from mtls._handshake.trace import TraceEvent as TraceEvent
     from mtls._handshake.tracing import Trace as Trace
-    from mtls._handshake_result import Handshake as Handshake
-    from mtls._handshake_result import HandshakeSide as HandshakeSide
     from mtls._model import AnchorKind as AnchorKind
     from mtls._model import ChainRules as ChainRules
     from mtls._model import ClientAuth as ClientAuth
@@ -65,11 +65,13 @@ if TYPE_CHECKING:
     from mtls._policy import MOZILLA_MODERN as MOZILLA_MODERN
     from mtls._policy import NIST_800_52R2 as NIST_800_52R2
     from mtls._policy import TLSPolicy as TLSPolicy
-    from mtls._probe import probe as probe
     from mtls._profile import ClientProfile as ClientProfile
     from mtls._profile import ServerProfile as ServerProfile
     from mtls._profile import TLSProfile as TLSProfile
-    from mtls._rehearsal import rehearse as rehearse
+    from mtls._rehearsal.probe import probe as probe
+    from mtls._rehearsal.rehearsal import rehearse as rehearse
+    from mtls._rehearsal.result import Handshake as Handshake
+    from mtls._rehearsal.result import HandshakeSide as HandshakeSide
     from mtls._report import Report as Report
     from mtls._verification import verify as verify
     from mtls._verified_chain import VerifiedChain as VerifiedChain
@@ -102,7 +104,7 @@ _HOMES = {
     "_handshake.peer_policy": ("PeerPolicy",),
     "_handshake.trace": ("Direction", "TraceEvent"),
     "_handshake.tracing": ("Trace",),
-    "_handshake_result": ("Handshake", "HandshakeSide"),
+    "_rehearsal.result": ("Handshake", "HandshakeSide"),
     "_model": (
         "AnchorKind",
         "ChainRules",
@@ -124,8 +126,8 @@ _HOMES = {
     ),
     "_policy": ("BCP195", "MOZILLA_INTERMEDIATE", "MOZILLA_MODERN", "NIST_800_52R2", "TLSPolicy"),
     "_profile": ("ClientProfile", "ServerProfile", "TLSProfile"),
-    "_probe": ("probe",),
-    "_rehearsal": ("rehearse",),
+    "_rehearsal.probe": ("probe",),
+    "_rehearsal.rehearsal": ("rehearse",),
     "_report": ("Report",),
     "_verification": ("verify",),
     "_verified_chain": ("VerifiedChain",),

@@ -38,7 +38,7 @@ from mtls._credentials.request import key_usage
 from mtls._handshake.context import TLSContext
 from mtls._handshake.generation import Generation
 from mtls._handshake.loopback import join
-from mtls._rehearsal import _observe
+from mtls._rehearsal.rehearsal import observe
 from mtls.authority import CertificateAuthority
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _handshake(client: ClientProfile, server: ServerProfile, version: TLSVersion
     except ssl.SSLError as refusal:
         return refusal
     near, far = join(*contexts, server_hostname="localhost")
-    return _observe(client, server, near, far, "localhost")
+    return observe(client, server, near, far, "localhost")
 
 
 def _extension(value: x509.ExtensionType, *, critical: bool) -> dict[str, Any]:

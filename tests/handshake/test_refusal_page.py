@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtls import FailureReason, HandshakeStep
-from mtls._refusal_page import LOOKED_AT, refusal_in_response
+from mtls._handshake.refusal_page import LOOKED_AT, refusal_in_response
 
 HTML = {"Content-Type": "text/html"}
 

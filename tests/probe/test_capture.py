@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 import mtls
 from mtls._handshake import staging
-from mtls._pcapng import Endpoint, Event, Moment, encoded
+from mtls._rehearsal.pcapng import Endpoint, Event, Moment, encoded
 from tests.probe.conftest import Answering
 
 if TYPE_CHECKING:

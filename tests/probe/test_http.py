@@ -11,7 +11,7 @@ import h2.events
 import hpack
 import pytest
 
-from mtls._http import Answer, Authority, Http1, Http2, exchange
+from mtls._rehearsal.http import Answer, Authority, Http1, Http2, exchange
 
 
 def test_the_protocol_that_was_negotiated_decides_how_it_is_asked() -> None:

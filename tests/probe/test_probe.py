@@ -14,8 +14,8 @@ import mtls
 from mtls import FailureReason as F
 from mtls import HandshakeStep as S
 from mtls import Verdict
-from mtls._dialing import Deadline
-from mtls._wire import Wire
+from mtls._rehearsal.dialing import Deadline
+from mtls._rehearsal.wire import Wire
 from tests.probe.conftest import DEADLINE, Answering
 
 if TYPE_CHECKING:

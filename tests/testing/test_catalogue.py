@@ -222,6 +222,7 @@ def test_a_rule_that_is_missing_is_added_to_the_copy_that_plays(fault: Fault, pa
     client, server, authority = pairs("two-way", V13)
     handshake = fault.run(client, server, authority)
     judge = handshake.server_profile if fault.culprit is mtls.Role.CLIENT else handshake.client_profile
+    assert judge is not None
     assert judge.truststore is not None
     assert judge.truststore.crls
     assert server.truststore is not None

@@ -15,17 +15,17 @@ from urllib.parse import urlsplit
 from mtls._handshake.address import peer_address
 from mtls._handshake.connection import Connection
 from mtls._handshake.context import TLSContext
+from mtls._handshake.refusal_page import LOOKED_AT, refusal_in_response
 from mtls._handshake.rules import Shown
 from mtls._handshake.staging import leaf_der
 from mtls._model import Evidence, HandshakeStep, Phase, Role, Side
-from mtls._refusal_page import LOOKED_AT, refusal_in_response
 from mtls.errors import HandshakeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mtls._handshake.generation import Settings
-    from mtls._refusal_page import Refusal
+    from mtls._handshake.refusal_page import Refusal
     from mtls.errors import Account
 
 _STATUS = ("status_code", "status")

@@ -18,7 +18,7 @@ import mtls
 from mtls._certificate import label, name, when
 from mtls._handshake.loopback import connected
 from mtls._handshake.staging import load_identity
-from mtls._rehearsal import handshake_over_socket
+from mtls._rehearsal.rehearsal import handshake_over_socket
 from mtls.authority import CertificateAuthority
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from mtls.testing._pair import pair
 from mtls.testing._scene import served_name
 
 if TYPE_CHECKING:
-    from mtls._handshake_result import Handshake
     from mtls._profile import ServerProfile
+    from mtls._rehearsal.result import Handshake
     from mtls._report import Report
     from mtls.testing._audit_report import AuditReport
     from mtls.testing._authorities import Authority
@@ -82,7 +82,7 @@ def assert_accepts(
     :func:`assert_refuses`). Raises :class:`AssertionError` with the picture, and :class:`~mtls.UsageError`.
     """
     __tracebackhide__ = True
-    from mtls._rehearsal import rehearse
+    from mtls._rehearsal.rehearsal import rehearse
 
     if peer is None:
         made = pair(profile, authority=authority, hostname=hostname)

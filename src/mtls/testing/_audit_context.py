@@ -44,7 +44,7 @@ class ProfileDriver:
         self.shows_certificate = profile.keystore is not None if self.role is Role.CLIENT else None
 
     def good(self) -> str | None:
-        from mtls._rehearsal import rehearse
+        from mtls._rehearsal.rehearsal import rehearse
 
         handshake = rehearse(self._pair.client, self._pair.server, hostname=self._pair.hostname)
         rule = isinstance(handshake.error, HandshakeError) and handshake.error.failure is FailureReason.NOT_AUTHORIZED

@@ -17,8 +17,8 @@ from mtls.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mtls._handshake_result import Handshake
     from mtls._profile import ClientProfile, ServerProfile
+    from mtls._rehearsal.result import Handshake
     from mtls.testing._authorities import Authority
     from mtls.testing._scene import Scene
 

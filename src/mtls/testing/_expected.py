@@ -13,7 +13,7 @@ from mtls._model import FailureReason, HandshakeStep, Omitted, Side
 from mtls.errors import HandshakeError, UsageError
 
 if TYPE_CHECKING:
-    from mtls._handshake_result import Handshake
+    from mtls._rehearsal.result import Handshake
 
 _E = TypeVar("_E", bound=enum.Enum)
 _ANY = Omitted.OMITTED

@@ -13,7 +13,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from mtls._handshake.loopback import Side
-from mtls._rehearsal import _side
+from mtls._rehearsal.rehearsal import side_of
 from mtls.testing._cut import Action
 from mtls.testing._http import answers, is_http
 from mtls.testing._wire import Tap
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mtls._handshake.context import TLSContext
-    from mtls._handshake_result import HandshakeSide
+    from mtls._rehearsal.result import HandshakeSide
     from mtls.testing._cut import Cut
 
 _CHUNK = 65536
@@ -60,7 +60,7 @@ class Line:
         except OSError as error:
             side.error = error
         finally:  # also where the fault ends it here
-            self.side = _side(side, accepted=side.finished)
+            self.side = side_of(side, accepted=side.finished)
             tell(self.side)
 
     def _answer(self) -> None:

@@ -20,7 +20,7 @@ from mtls._handshake.generation import Generation
 from mtls._handshake.loopback import join
 from mtls._model import Revocation, Role
 from mtls._profile import ClientProfile, ServerProfile
-from mtls._rehearsal import _observe
+from mtls._rehearsal.rehearsal import observe
 from mtls.errors import UsageError
 from mtls.testing._authorities import copied, the_authority
 from mtls.testing._wire import join_cut
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from mtls._credentials.keystore import Keystore
     from mtls._credentials.names import Name
-    from mtls._handshake_result import Handshake
     from mtls._profile import TLSProfile
+    from mtls._rehearsal.result import Handshake
     from mtls.authority import CertificateAuthority
     from mtls.testing._authorities import Authority
     from mtls.testing._catalogue import Fault
@@ -244,9 +244,9 @@ class Scene:
         contexts = self.context(Role.CLIENT), self.context(Role.SERVER)
         if self.cut is None:
             near, far = join(*contexts, server_hostname=self.hostname)
-            return _observe(self.client, self.server, near, far, self.hostname)
+            return observe(self.client, self.server, near, far, self.hostname)
         near, far, tap = join_cut(*contexts, self.cut, server_hostname=self.hostname)
-        seen = _observe(self.client, self.server, near, far, self.hostname)
+        seen = observe(self.client, self.server, near, far, self.hostname)
         if not tap.reached and seen.ok:
             why = f"the {self.fault.culprit.value} sends no {self.cut.messages[0]} here"
             raise NotApplicableError(self.fault, why, "give a pair that is two-way where the fault is")

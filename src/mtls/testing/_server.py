@@ -23,7 +23,7 @@ from mtls.testing._scene import Scene, served_name
 
 if TYPE_CHECKING:
     from mtls._handshake.context import TLSContext
-    from mtls._handshake_result import HandshakeSide
+    from mtls._rehearsal.result import HandshakeSide
     from mtls.testing._authorities import Authority
     from mtls.testing._catalogue import Fault
     from mtls.testing._cut import Cut

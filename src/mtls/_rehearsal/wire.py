@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from mtls._handshake.address import peer_address
 from mtls._model import Role
-from mtls._pcapng import Endpoint
+from mtls._rehearsal.pcapng import Endpoint
 
 if TYPE_CHECKING:
     import socket
     import ssl
 
-    from mtls._capture import Recorder
-    from mtls._dialing import Deadline
+    from mtls._rehearsal.capture import Recorder
+    from mtls._rehearsal.dialing import Deadline
 
 _CHUNK = 65_536
 

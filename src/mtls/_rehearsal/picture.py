@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from mtls._credentials.keystore import Keystore
-    from mtls._handshake_result import Handshake
+    from mtls._rehearsal.result import Handshake
 
 _S = HandshakeStep
 _LEFT = 16

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtls import _certificate
 from mtls._model import Evidence, Verdict
-from mtls._picture import draw
+from mtls._rehearsal.picture import draw
 from mtls.errors import HandshakeError
 
 if TYPE_CHECKING:

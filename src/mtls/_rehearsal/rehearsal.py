@@ -10,14 +10,22 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from mtls._capture import recording
 from mtls._handshake.connection import ATTACHED, attach
 from mtls._handshake.loopback import Side, connected, join
 from mtls._handshake.trace import Direction
-from mtls._handshake_result import Handshake, HandshakeSide
 from mtls._model import HandshakeStep, Phase, Verdict
-from mtls._observed import CLIENT_CERTIFICATE_STEPS, findings_of, log_of, negotiated, peer_of, readable, verdict
 from mtls._profile import ClientProfile, ServerProfile
+from mtls._rehearsal.capture import recording
+from mtls._rehearsal.observed import (
+    CLIENT_CERTIFICATE_STEPS,
+    findings_of,
+    log_of,
+    negotiated,
+    peer_of,
+    readable,
+    verdict,
+)
+from mtls._rehearsal.result import Handshake, HandshakeSide
 from mtls.errors import HandshakeError, UsageError
 
 if TYPE_CHECKING:
@@ -50,14 +58,14 @@ def rehearse(
         contexts = _contexts(client, server, key_log=None if recorder is None else recorder.key_log)
         tap = None if recorder is None else recorder.tap
         near, far = join(*contexts, server_hostname=hostname, tap=tap)
-        return _observe(client, server, near, far, hostname)
+        return observe(client, server, near, far, hostname)
 
 
 def handshake_over_socket(client: ClientProfile, server: ServerProfile, *, hostname: str) -> Handshake:
     """The same over a real socket on the loopback interface; raises like :func:`rehearse`."""
     _demand(client, server)
     with connected(*_contexts(client, server), server_hostname=hostname) as (near, far):
-        return _observe(client, server, near, far, hostname)
+        return observe(client, server, near, far, hostname)
 
 
 def _demand(client: object, server: object) -> None:
@@ -73,15 +81,16 @@ def _contexts(
     return client._observed_context(key_log=key_log), server._observed_context()
 
 
-def _observe(client: ClientProfile, server: ServerProfile, near: Side, far: Side, hostname: str | None) -> Handshake:
+def observe(client: ClientProfile, server: ServerProfile, near: Side, far: Side, hostname: str | None) -> Handshake:
+    """What became of two ends of ours, each with its own profile."""
     fields = negotiated(near.tls)
     if fields["tls_version"] is None:  # the client failed before it took what the server had chosen
         fields |= {name: value for name, value in negotiated(far.tls).items() if name in {"tls_version", "cipher"}}
     asked = fields["accepted_issuers"] is not None
     skipped = frozenset() if _client_certificate_matters(server, far, asked=asked) else CLIENT_CERTIFICATE_STEPS
     completed = frozenset(_completed(near, far)) - skipped
-    near_side = _side(near, accepted=_S.CLIENT_VERIFIES_SERVER in completed)
-    far_side = _side(far, accepted=far.finished)
+    near_side = side_of(near, accepted=_S.CLIENT_VERIFIES_SERVER in completed)
+    far_side = side_of(far, accepted=far.finished)
     error = far_side.error if far_side.verdict is Verdict.REFUSED else near_side.error
     now = datetime.now(UTC)
     entries = log_of(near.tls)
@@ -133,7 +142,8 @@ def _client_certificate_matters(server: ServerProfile, far: Side, *, asked: bool
     return required or bool(log_of(far.tls).peer_chain) or not asked
 
 
-def _side(side: Side, *, accepted: bool) -> HandshakeSide:
+def side_of(side: Side, *, accepted: bool) -> HandshakeSide:
+    """What one end saw; ``accepted`` says whether it accepted the other."""
     error = side.error
     attached = getattr(error, ATTACHED, None)
     if isinstance(error, OSError) and not isinstance(error, HandshakeError) and attached is None:

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtls import _pcapng
 from mtls._certificate import printable
 from mtls._handshake.staging import memory_file
 from mtls._model import Role
-from mtls._pcapng import Endpoint, Event, Moment
+from mtls._rehearsal import pcapng
+from mtls._rehearsal.pcapng import Endpoint, Event, Moment
 from mtls.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def recording(path: str | os.PathLike[str] | None) -> Iterator[Recorder | None]:
             yield recorder
         finally:
             if recorder.moments:
-                stream.write(_pcapng.encoded(*recorder.ends, recorder.moments, secrets()))
+                stream.write(pcapng.encoded(*recorder.ends, recorder.moments, secrets()))
             else:
                 target.unlink()
 

@@ -11,20 +11,28 @@ import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from mtls import _http
-from mtls._capture import recording
-from mtls._dialing import Deadline, address_of, dial
 from mtls._handshake.account import of_our_chain
 from mtls._handshake.connection import ATTACHED, names_the_cause
 from mtls._handshake.hostnames import asked_name
+from mtls._handshake.refusal_page import refusal_in_response
 from mtls._handshake.rules import Shown
 from mtls._handshake.trace import Direction
-from mtls._handshake_result import Handshake, HandshakeSide
 from mtls._model import Evidence, FailureReason, HandshakeStep, Phase, Side, Verdict
-from mtls._observed import CLIENT_CERTIFICATE_STEPS, findings_of, log_of, negotiated, peer_of, readable, verdict
 from mtls._profile import ClientProfile
-from mtls._refusal_page import refusal_in_response
-from mtls._wire import Wire
+from mtls._rehearsal import http
+from mtls._rehearsal.capture import recording
+from mtls._rehearsal.dialing import Deadline, address_of, dial
+from mtls._rehearsal.observed import (
+    CLIENT_CERTIFICATE_STEPS,
+    findings_of,
+    log_of,
+    negotiated,
+    peer_of,
+    readable,
+    verdict,
+)
+from mtls._rehearsal.result import Handshake, HandshakeSide
+from mtls._rehearsal.wire import Wire
 from mtls.errors import HandshakeError, UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +90,7 @@ def probe(
         memory = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(*memory, server_hostname=name)
         with dial(target, deadline) as sock:
-            visit = _Visit(tls, Wire(sock, *memory, deadline, recorder), _http.Authority(name, target.port))
+            visit = _Visit(tls, Wire(sock, *memory, deadline, recorder), http.Authority(name, target.port))
             visit.make()
     return visit.handshake(began, deadline)
 
@@ -90,7 +98,7 @@ def probe(
 class _Visit:
     """One connection: its handshake, the question after it, and what came of both."""
 
-    def __init__(self, tls: Any, wire: Wire, authority: _http.Authority) -> None:
+    def __init__(self, tls: Any, wire: Wire, authority: http.Authority) -> None:
         self._tls = tls
         self._wire = wire
         self._authority = authority
@@ -98,7 +106,7 @@ class _Visit:
         self._finished = False
         self._peer: PeerIdentity | None = None
         self._heard = False
-        self._answer: _http.Answer | None = None
+        self._answer: http.Answer | None = None
         tls._mtls.address = wire.address
 
     def make(self) -> None:
@@ -142,7 +150,7 @@ class _Visit:
                 return self._wire.send()
 
     def _converse(self) -> None:
-        exchange = _http.exchange(self._tls.selected_alpn_protocol(), self._authority)
+        exchange = http.exchange(self._tls.selected_alpn_protocol(), self._authority)
         if exchange is not None:
             self._say(exchange.request)
         while not self._is_over(exchange):
@@ -167,7 +175,7 @@ class _Visit:
             self._tls.write(data)
             self._wire.send()
 
-    def _is_over(self, exchange: _http.Exchange | None) -> bool:
+    def _is_over(self, exchange: http.Exchange | None) -> bool:
         """Whether there is nothing left to wait for."""
         if exchange is not None:
             return exchange.done
@@ -178,7 +186,7 @@ class _Visit:
         session = self._tls._sslobj.session
         return self._tls.version() == "TLSv1.2" or (session is not None and bool(session.has_ticket))
 
-    def _refused_in(self, answer: _http.Answer) -> HandshakeError | None:
+    def _refused_in(self, answer: http.Answer) -> HandshakeError | None:
         """The refusal of our certificate by a page."""
         connection: Connection = self._tls._mtls
         settings, log = connection.settings, log_of(self._tls)
