@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,15 @@ import mtls
 from mtls import FailureReason as F
 from mtls import HandshakeStep as S
 from mtls.authority import CertificateAuthority
-from mtls.testing import FAULTS, Fault, assert_accepts, assert_refuses, assert_valid_for, raises
+from mtls.testing import (
+    FAULTS,
+    Fault,
+    NotApplicableError,
+    assert_accepts,
+    assert_refuses,
+    assert_valid_for,
+    raises,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +102,37 @@ def test_raises_knows_a_failure_that_nothing_places() -> None:
     fault = FAULTS["server-is-silent-after-certificate"]
     with raises(step=None, failure="timed_out", side=None):
         fault.run(CLIENT, SERVER, HOME).raise_for_failure()
+
+
+def test_what_was_to_be_raised_and_was_not_shows_the_steps_with_the_one_that_should_have_broken() -> None:
+    with pytest.raises(AssertionError) as caught, raises(step=5):
+        pass
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2 + 8
+    assert [line.split()[:2] for line in lines if line.endswith("should have broken here")] == [["▸", "5"]]
+
+
+def test_a_client_of_any_other_ca_is_of_an_unknown_ca(
+    mtls_authority: CertificateAuthority, mtls_server_profile: mtls.ServerProfile
+) -> None:
+    """The names decide between an unknown CA and a missing intermediate where nothing else does."""
+    for other in (CertificateAuthority(), CertificateAuthority("Other CA"), CertificateAuthority("A CA")):
+        stranger = mtls.TLSProfile.client(truststore=mtls_authority.truststore, keystore=other.client("stranger"))
+        with raises(step=6, failure="unknown_ca", side="local"):
+            mtls.rehearse(stranger, mtls_server_profile).raise_for_failure()
+
+
+def test_a_context_is_no_profile_and_the_text_says_what_takes_one() -> None:
+    context: Any = ssl.create_default_context()
+    with pytest.raises(mtls.UsageError, match=r"not SSLContext; audit\(\) and assert_mutual\(\) take a context"):
+        assert_refuses(context, "client-expired")
+
+
+def test_a_fault_that_does_not_apply_is_an_error_of_a_public_name() -> None:
+    with pytest.raises(NotApplicableError) as caught:
+        assert_refuses(SERVER, "client-revoked")
+    assert (type(caught.value).__module__, isinstance(caught.value, mtls.UsageError)) == ("mtls.testing", True)
+    assert pickle.loads(pickle.dumps(NotApplicableError)) is NotApplicableError
 
 
 def test_raises_fails_where_nothing_was_raised() -> None:

@@ -27,6 +27,7 @@ _SAYS_NOTHING = frozenset(
     {"ca", "root", "intermediate", "issuing", "issuer", "sub", "subca", "authority", "certificate"}
 )
 """Words in the names of CAs that do not tell whose CA it is."""
+_SAYS_INTERMEDIATE = frozenset({"intermediate", "issuing", "sub", "subca"})
 _ADDRESS_LENGTH = 200
 _DIGITS = 16
 
@@ -186,7 +187,7 @@ def _is_incomplete(path: Path, anchors: Sequence[x509.Certificate], address: str
     """Whether an intermediate is more likely to be missing than a root to be unknown.
 
     No anchor may have intermediates: no. The names of the missing CA and of an anchor have a telling word in common:
-    yes; they have telling words and none in common: no. Else: a peer that sent no intermediate at all, or a certificate
+    yes; they have telling words and none in common: no. Else: a name that says that it is no root, or a certificate
     that says where its issuer's is to be had (a root needs no such address).
     """
     if all(_allows_no_intermediate(anchor) for anchor in anchors):
@@ -197,7 +198,7 @@ def _is_incomplete(path: Path, anchors: Sequence[x509.Certificate], address: str
         return True
     if wanted and all(known):
         return False
-    return address is not None or len(path.certificates) == 1
+    return address is not None or bool(_words(path.top.issuer) & _SAYS_INTERMEDIATE)
 
 
 def _allows_no_intermediate(anchor: x509.Certificate) -> bool:
@@ -206,13 +207,18 @@ def _allows_no_intermediate(anchor: x509.Certificate) -> bool:
 
 
 def _telling_words(distinguished: x509.Name) -> frozenset[str]:
+    words = _words(distinguished) - _SAYS_NOTHING
+    return frozenset(word for word in words if not word.isdigit() and len(word) > 1)
+
+
+def _words(distinguished: x509.Name) -> frozenset[str]:
+    """In its common and organization names, in lower case."""
     values = [
         str(part.value).lower()
         for part in distinguished
         if part.oid in {x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME}
     ]
-    words = {word for value in values for word in _WORD.findall(value)}
-    return frozenset(word for word in words - _SAYS_NOTHING if not word.isdigit() and len(word) > 1)
+    return frozenset(word for value in values for word in _WORD.findall(value))
 
 
 def _issuer_address(certificate: x509.Certificate) -> str | None:

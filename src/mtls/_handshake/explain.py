@@ -50,7 +50,7 @@ def explain(failure: BaseException | object, *, body: bytes | None = None) -> MT
 
 
 def _in_exception(exc: BaseException) -> MTLSError | None:
-    found = list(_inside(exc))
+    found = list(inside(exc))
     ours = [each for each in found if isinstance(each, MTLSError)]
     ours.sort(key=lambda error: not isinstance(error, HandshakeError))
     if ours:
@@ -65,7 +65,7 @@ def _in_exception(exc: BaseException) -> MTLSError | None:
 
 def _in_response_of(exc: BaseException, body: bytes | None) -> HandshakeError | None:
     """Out of the response that an exception in ``exc`` carries, or is."""
-    for each in _inside(exc):
+    for each in inside(exc):
         for response in (attribute(each, "response"), each):
             error = refusal_in(response, body) if is_response(response) else None
             if error is not None:
@@ -114,7 +114,7 @@ def _read(bare: BaseException) -> HandshakeError:
     return error
 
 
-def _inside(exc: BaseException) -> Iterator[BaseException]:
+def inside(exc: BaseException) -> Iterator[BaseException]:
     """``exc`` and every exception that it holds, the nearest first, each once."""
     queue: list[BaseException] = [exc]
     seen: set[int] = set()

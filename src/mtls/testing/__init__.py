@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mtls.testing._faults import FAULTS as FAULTS
     from mtls.testing._raises import Raised as Raised
     from mtls.testing._raises import raises as raises
+    from mtls.testing._scene import NotApplicableError as NotApplicableError
     from mtls.testing._server import LoopbackServer as LoopbackServer
 
 _HOMES = {
@@ -51,6 +52,7 @@ _HOMES = {
     "_catalogue": ("Demand", "Fault", "FaultGroup", "Faults"),
     "_faults": ("FAULTS",),
     "_raises": ("Raised", "raises"),
+    "_scene": ("NotApplicableError",),
     "_server": ("LoopbackServer",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

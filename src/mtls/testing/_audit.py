@@ -72,6 +72,7 @@ def audit(  # noqa: PLR0913 - the options of the contract, keyword-only
     an address. Raises :class:`~mtls.UsageError` if a good peer is refused, because no refusal would prove anything
     then, or for a target or fault that does not fit; an :class:`OSError` if no server is there.
     """
+    __tracebackhide__ = True
     wanted = role_of(target, role)
     issuer = None if authority is None else the_authority(authority)
     chosen = _chosen(faults, wanted)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mtls._credentials.truststore import Truststore
-from mtls._handshake.explain import explain
+from mtls._handshake.explain import explain, inside
 from mtls._handshake.loopback import Side, join
 from mtls._model import ChainRules, FailureReason, Role
 from mtls._profile import ClientProfile, TLSProfile
@@ -135,8 +135,8 @@ class StandIns:
         self, role: Role, authority: CertificateAuthority | None, peer: Any, hostname: str | None, leaf: Any
     ) -> None:
         self.good_peer: Any
-        self._issuer = authority or CertificateAuthority("mtls testing CA")
-        trusted = self._issuer if authority is not None else CertificateAuthority("wayward audit CA")
+        self._issuer = authority or CertificateAuthority("visiting CA")
+        trusted = self._issuer if authority is not None else CertificateAuthority("wayward CA")
         if role is Role.SERVER:
             self.hostname = hostname or served_name_of(leaf)
             self.good_peer = peer or _client_of(self._issuer, leaf)
@@ -211,5 +211,13 @@ def refused(fault: Fault, *errors: BaseException | None) -> AuditResult:
     told = [found for found in (None if error is None else explain(error) for error in errors) if found is not None]
     known = [found for found in told if isinstance(found, HandshakeError)]
     step = next((found.step for found in known if found.step is not None), None)
-    failure = next((found.failure for found in reversed(known)), None)
+    failure = next((found.failure for found in reversed(known)), None) or _how_it_ended(errors[0])
     return AuditResult(fault=fault, outcome=AuditOutcome.REFUSED, step=step, failure=failure)
+
+
+def _how_it_ended(error: BaseException | None) -> FailureReason | None:
+    """Of an exception that says nothing of TLS: whether the connection was cut."""
+    held = [] if error is None else list(inside(error))
+    if any(isinstance(each, ConnectionResetError) for each in held):
+        return FailureReason.RESET
+    return FailureReason.CLOSED if any(isinstance(each, (ConnectionError, EOFError)) for each in held) else None

@@ -95,6 +95,7 @@ class AuditReport:
         return len(self.results)
 
     def __bool__(self) -> NoReturn:
+        __tracebackhide__ = True
         text = "an AuditReport is neither true nor false: look at .accepted_faults, or call .raise_for_errors()"
         raise TypeError(text)
 

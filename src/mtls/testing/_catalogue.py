@@ -104,6 +104,7 @@ class Fault:
         Raises :class:`~mtls.UsageError` where the fault does not apply to this pair, and
         :class:`~mtls.ConfigurationError` if the other side has errors of its own.
         """
+        __tracebackhide__ = True
         from mtls.testing._scene import run
 
         return run(self, client_profile, server_profile, authority, hostname)
@@ -190,12 +191,14 @@ class Faults(Sequence[Fault]):
     @overload
     def __getitem__(self, key: slice) -> Faults: ...
     def __getitem__(self, key: str | int | slice) -> Fault | Faults:
+        __tracebackhide__ = True
         if isinstance(key, str):
             return self._by_id[key] if key in self._by_id else self._unknown(key)
         found = list(self._by_id.values())[key]
         return found if isinstance(found, Fault) else Faults(found)
 
     def _unknown(self, key: str) -> Fault:
+        __tracebackhide__ = True
         import difflib
 
         near = difflib.get_close_matches(key, self._by_id, n=3, cutoff=0.4)
@@ -233,6 +236,7 @@ def parsed_role(value: Role | str, option: str) -> Role:
 
 def the_fault(given: object) -> Fault:
     """The fault that somebody means: itself, or its id."""
+    __tracebackhide__ = True
     from mtls.testing import FAULTS
 
     if isinstance(given, Fault):

@@ -44,6 +44,7 @@ class Expected:
 
 def expected(step: Any, failure: Any, side: Any) -> Expected:
     """What is expected, from what a test writes. Raises :class:`~mtls.UsageError` for a value that there is not."""
+    __tracebackhide__ = True
     if isinstance(step, str) and step in HandshakeStep.__members__:
         step = HandshakeStep[step]
     return Expected(
@@ -54,6 +55,7 @@ def expected(step: Any, failure: Any, side: Any) -> Expected:
 
 
 def _member(kind: type[_E], value: Any, option: str) -> Any:
+    __tracebackhide__ = True
     if value is _ANY:
         return value
     try:
@@ -62,6 +64,12 @@ def _member(kind: type[_E], value: Any, option: str) -> Any:
         known = ", ".join(repr(member.value) for member in kind)
         text = f"{option}={value!r:.100} is no {kind.__name__}; one of {known}"
         raise UsageError(text) from None
+
+
+def unbroken(wanted: Expected) -> str:
+    """What was expected where nothing was raised, and the eight steps."""
+    steps = "\n".join(_line(step, broke=None, should=wanted.step) for step in HandshakeStep)
+    return f"nothing was raised; expected: {wanted}\n\n{steps}"
 
 
 def compared(wanted: Expected, error: HandshakeError) -> str:

@@ -6,6 +6,7 @@ trusts already; nothing else of it is changed.
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,13 +45,16 @@ def pair(
     hostname: str | None = None,
 ) -> Pair:
     """The profile with a peer that suits it: the one that is given, or one made for it."""
+    __tracebackhide__ = True
     if not isinstance(profile, TLSProfile):
         text = f"profile= takes a ClientProfile or a ServerProfile, not {type(profile).__name__}"
+        if isinstance(profile, ssl.SSLContext):
+            text += "; audit() and assert_mutual() take a context"
         raise UsageError(text)
     if peer is not None and (not isinstance(peer, TLSProfile) or peer.role is profile.role):
         text = f"peer= takes a {profile.role.other.value} profile, for this is a {profile.role.value} profile"
         raise UsageError(text)
-    issuer = CertificateAuthority("mtls testing CA") if authority is None else the_authority(authority)
+    issuer = CertificateAuthority("rehearsal CA") if authority is None else the_authority(authority)
     if authority is None:
         profile = _trusting(profile, issuer)
     if isinstance(profile, ServerProfile):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, final
 from mtls._handshake.explain import explain
 from mtls._model import Omitted
 from mtls.errors import HandshakeError
-from mtls.testing._expected import compared, expected
+from mtls.testing._expected import compared, expected, unbroken
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,6 +37,7 @@ def raises(
     one that should have; :class:`~mtls.UsageError` for a value that does not exist. An exception that is no handshake
     failure passes: what a profile's own check refuses was never shown to a peer.
     """
+    __tracebackhide__ = True
     return Raised(expected(step, failure, side))
 
 
@@ -71,8 +72,7 @@ class Raised:
     ) -> bool:
         __tracebackhide__ = True
         if exception is None:
-            text = f"nothing was raised; expected: {self._expected}"
-            raise AssertionError(text)
+            raise AssertionError(unbroken(self._expected))
         if not isinstance(exception, Exception):
             return False
         found = explain(exception)

@@ -41,7 +41,12 @@ _ANYBODY = (x509.DNSName("client.example"),)
 
 
 class NotApplicableError(UsageError):
-    """A fault that says nothing about this side; ``why`` is the reason without the fault's name."""
+    """A fault that says nothing about this pair or profile: it makes no such demand, or is of another kind.
+
+    ``why`` is the reason, without the fault's name. A test that runs every fault may skip on it.
+    """
+
+    __module__ = "mtls.testing"
 
     def __init__(self, fault: Fault, why: str, remedy: str) -> None:
         super().__init__(f"the fault {fault.id!r} does not apply: {why}; {remedy}")
@@ -52,6 +57,7 @@ def run(
     fault: Fault, client: ClientProfile, server: ServerProfile, authority: Authority, hostname: str | None
 ) -> Handshake:
     """What ``Fault.run`` does."""
+    __tracebackhide__ = True
     for profile, kind in ((client, ClientProfile), (server, ServerProfile)):
         if not isinstance(profile, kind):
             text = f"a fault runs between a ClientProfile and a ServerProfile, in this order; got {_kind(profile)}"

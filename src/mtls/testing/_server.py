@@ -181,6 +181,6 @@ def _faulty(profile: ServerProfile, fault: Fault, authority: Authority | None) -
         raise UsageError(text)
     from mtls.authority import CertificateAuthority
 
-    issuer = CertificateAuthority("mtls testing CA") if authority is None else the_authority(authority)
+    issuer = CertificateAuthority("loopback CA") if authority is None else the_authority(authority)
     client = TLSProfile.client(truststore=issuer.truststore, policy=profile.policy)
     return Scene(fault, client, profile, issuer, served_name(profile), adds=False)

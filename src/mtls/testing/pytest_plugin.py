@@ -54,7 +54,7 @@ def mtls_authority() -> CertificateAuthority:
     """The CA of this test run, a :class:`~mtls.authority.CertificateAuthority`; override it to use one of your own."""
     from mtls.authority import CertificateAuthority
 
-    return CertificateAuthority("mtls test CA")
+    return CertificateAuthority("pytest fixture CA")  # no word of the default name: two CAs, not one with two floors
 
 
 @pytest.fixture(scope="session")
