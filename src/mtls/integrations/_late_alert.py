@@ -15,12 +15,8 @@ import errno
 import socket
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mtls._handshake.context import TLSContext
 from mtls._handshake.hooks import TLSObject
 from mtls._handshake.standins import Refused
-from mtls._model import Role
-from mtls._profile import ClientProfile
-from mtls.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,16 +99,3 @@ def refusal_of(tls: object) -> HandshakeError | None:
     """What a TLS object of ours was refused with, ``None`` if it was not."""
     inner = getattr(tls, "_sslobj", None)
     return inner.error if isinstance(inner, Refused) else None
-
-
-def client_context(given: object, place: str) -> TLSContext:
-    """The context of a client's profile. Raises :class:`UsageError` for anything else."""
-    if isinstance(given, ClientProfile):
-        return given.ssl_context()
-    kind = type(given).__name__
-    if isinstance(given, TLSContext):
-        if given.profile.role is Role.CLIENT:
-            return given
-        kind = "a TLSContext of the server side"
-    text = f"{place} takes a ClientProfile, made by TLSProfile.client(), or its ssl_context(), not {kind}"
-    raise UsageError(text)

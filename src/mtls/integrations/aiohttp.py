@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from mtls._handshake.connection import attach
 from mtls.errors import MissingExtraError, UsageError
-from mtls.integrations._late_alert import LateAlertSocket, client_context, refusal_of
+from mtls.integrations._client_context import client_context
+from mtls.integrations._late_alert import LateAlertSocket, refusal_of
 
 try:
     import aiohttp

@@ -11,7 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mtls.errors import HandshakeError, MissingExtraError
-from mtls.integrations._late_alert import LateAlertSocket, client_context, hear, read_waiting
+from mtls.integrations._client_context import client_context
+from mtls.integrations._late_alert import LateAlertSocket, hear, read_waiting
 
 try:
     import anyio

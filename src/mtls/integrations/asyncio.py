@@ -10,7 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mtls.errors import UsageError
-from mtls.integrations._late_alert import LateAlertSocket, client_context
+from mtls.integrations._client_context import client_context
+from mtls.integrations._late_alert import LateAlertSocket
 
 if TYPE_CHECKING:
     import socket

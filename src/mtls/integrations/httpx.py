@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtls._handshake.connection import ATTACHED, attach
 from mtls.errors import HandshakeError, MissingExtraError, UsageError
-from mtls.integrations._late_alert import client_context
+from mtls.integrations._client_context import client_context
 
 try:
     import httpcore

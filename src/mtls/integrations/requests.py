@@ -12,10 +12,8 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 from weakref import WeakSet
 
-from mtls._handshake.context import TLSContext
-from mtls._model import Role
-from mtls._profile import ClientProfile
 from mtls.errors import MissingExtraError, SealedContextError, UsageError
+from mtls.integrations._client_context import client_context
 from mtls.integrations._hosts import host_rules
 
 try:
@@ -39,6 +37,9 @@ if TYPE_CHECKING:
 
     from urllib3.connectionpool import ConnectionPool
     from urllib3.util.retry import Retry
+
+    from mtls._handshake.context import TLSContext
+    from mtls._profile import ClientProfile
 
 __all__ = ["AdapterArguments", "MTLSAdapter", "session"]
 
@@ -108,8 +109,8 @@ class MTLSAdapter(HTTPAdapter):
         proxy: ClientProfile | TLSContext | None = None,
         **adapter_arguments: Unpack[AdapterArguments],
     ) -> None:
-        self._context = _client_context(profile_or_context, "an MTLSAdapter")
-        self._proxy_context = None if proxy is None else _client_context(proxy, "proxy=")
+        self._context = client_context(profile_or_context, "an MTLSAdapter")
+        self._proxy_context = None if proxy is None else client_context(proxy, "proxy=")
         self._hosts = host_rules(hosts)
         self._admitted: WeakSet[ConnectionPool] = WeakSet()
         """Connections to hosts that have passed: looking again costs 4 % of a request."""
@@ -214,18 +215,6 @@ class MTLSAdapter(HTTPAdapter):
 
 
 # --- what may be given ---
-
-
-def _client_context(given: object, place: str) -> TLSContext:
-    if isinstance(given, ClientProfile):
-        return given.ssl_context()
-    kind = type(given).__name__
-    if isinstance(given, TLSContext):
-        if given.profile.role is Role.CLIENT:
-            return given
-        kind = "a TLSContext of the server side"
-    text = f"{place} takes a ClientProfile, made by TLSProfile.client(), or its ssl_context(), not {kind}"
-    raise UsageError(text)
 
 
 def _refuse_changes(verify: object, cert: object) -> None:

@@ -11,7 +11,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from mtls.errors import MissingExtraError
-from mtls.integrations._late_alert import client_context, hear, read_waiting
+from mtls.integrations._client_context import client_context
+from mtls.integrations._late_alert import hear, read_waiting
 
 try:
     import trio
