@@ -6,6 +6,7 @@ import ssl
 import types
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 import urllib3
@@ -211,3 +212,23 @@ def test_an_exception_whose_attributes_raise_says_nothing() -> None:
             raise RuntimeError(name)
 
     assert mtls.explain(OddError()) is None
+
+
+def test_an_error_of_another_part_of_our_own_openssl_is_no_alert_of_the_peer() -> None:
+    bare = ssl.SSLError(ssl.SSL_ERROR_SSL, "[SSL] ASN1 lib")
+    bare.library = "SSL"
+    found = mtls.explain(bare)
+    assert isinstance(found, mtls.HandshakeError)
+    assert (found.step, found.side, found.alert) == (None, None, None)
+
+
+def test_a_certificate_error_made_by_hand_is_a_refused_certificate() -> None:
+    found = mtls.explain(ssl.CertificateError("hostname 'a' doesn't match 'b'"))
+    assert isinstance(found, mtls.PeerVerificationError)
+    assert (found.failure, found.side) == (mtls.FailureReason.CERTIFICATE_REJECTED, mtls.Side.LOCAL)
+
+
+def test_a_stand_in_for_a_response_is_no_reason_to_fail() -> None:
+    error = RuntimeError("403")
+    error.response = mock.Mock(status_code=403)  # type: ignore[attr-defined] # as HTTP libraries keep theirs
+    assert mtls.explain(error) is None

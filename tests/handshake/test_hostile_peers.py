@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 import mtls
 from mtls import FailureReason as F
 from mtls._handshake import flight
+from mtls._handshake.loopback import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -222,7 +223,67 @@ def test_a_silent_peer_is_a_time_out(client_profile: mtls.ClientProfile) -> None
     assert (error.step, error.failure, error.evidence) == (mtls.HandshakeStep.SERVER_HELLO, F.TIMED_OUT, "inferred")
 
 
+@pytest.mark.parametrize("policy", ONLY, ids=lambda policy: policy.name)
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", F.NOT_TLS), (b"", F.CLOSED)],
+    ids=["plain HTTP", "a close"],
+)
+def test_a_session_that_was_offered_is_no_sign_that_the_server_spoke(
+    authority: CertificateAuthority, policy: mtls.TLSPolicy, answer: bytes, cause: F
+) -> None:
+    profile = mtls.TLSProfile.client(truststore=authority.truststore, policy=policy)
+    client = profile.ssl_context()
+    server = mtls.TLSProfile.server(keystore=authority.server("localhost")).ssl_context()
+    with connected(client, server, server_hostname="localhost") as (near, _):
+        session = near.tls.session
+
+    def action(far: socket.socket) -> None:
+        far.recv(65536)
+        far.sendall(answer)
+
+    with peer(action) as raw, pytest.raises(mtls.HandshakeError) as caught:
+        client.wrap_socket(raw, server_hostname="localhost", session=session)
+    error = caught.value
+    assert (error.step, error.failure, error.tls_version) == (mtls.HandshakeStep.SERVER_HELLO, cause, None)
+
+
 # --- alerts ---
+
+
+def test_a_warning_that_came_before_is_not_why_we_refused(client_profile: mtls.ClientProfile) -> None:
+    nonsense = record(22, message(11, b"\0\0\x0b\0\0\x08nonsense"))
+    error = failure(client_profile, sends(alert(1, 112), GOOD_HELLO, nonsense))  # unrecognized_name, as a warning
+    assert (error.side, error.failure, error.alert) == (mtls.Side.LOCAL, F.MALFORMED, None)
+    assert error.step is mtls.HandshakeStep.SERVER_CERTIFICATE
+
+
+@pytest.mark.parametrize("number", [40, 42, 48, 50, 116])
+def test_an_alert_before_our_turn_to_show_a_certificate_is_no_word_on_ours(
+    authority: CertificateAuthority, number: int
+) -> None:
+    """TLS 1.2, the server's flight up to its CertificateRequest: what follows is not in answer to a certificate."""
+    client = mtls.TLSProfile.client(
+        truststore=authority.truststore, keystore=authority.client("me"), policy=ONLY[0]
+    ).ssl_context()
+    server = mtls.TLSProfile.server(keystore=authority.server("localhost"), truststore=authority.truststore)
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    far = server.ssl_context().wrap_bio(to_server, to_client, server_side=True)
+    for end in (near, far):
+        with pytest.raises(ssl.SSLWantReadError):
+            end.do_handshake()
+    whole, messages = to_client.read(), []
+    while whole:
+        length = 5 + int.from_bytes(whole[3:5], "big")
+        messages.append(whole[:length])
+        whole = whole[length:]
+    assert [part[5] for part in messages] == [2, 11, 12, 13, 14]
+    to_client.write(b"".join(messages[:-1]) + alert(2, number))
+    with pytest.raises(mtls.HandshakeError) as caught:
+        near.do_handshake()
+    assert (caught.value.side, caught.value.step) == (mtls.Side.PEER, None)
+    assert caught.value.failure is not F.CERTIFICATE_REQUIRED
 
 
 @pytest.mark.parametrize("number", [1, 19, 39, 77, 99, 200, 254])
@@ -237,7 +298,7 @@ LIES = {
     "certificate_expired": (45, F.EXPIRED, None),  # nobody has seen ours
     "unknown_ca": (48, F.UNKNOWN_CA, None),
     "certificate_revoked": (44, F.REVOKED, None),
-    "bad_record_mac": (20, F.TAMPERED, mtls.HandshakeStep.KEY_EXCHANGE),
+    "bad_record_mac": (20, F.PEER_ERROR, None),  # nothing encrypted was out
     "decrypt_error": (51, F.BAD_SIGNATURE, mtls.HandshakeStep.SERVER_HELLO),
 }
 

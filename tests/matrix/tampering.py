@@ -121,6 +121,8 @@ def _tampered_for_client(version: TLSVersion) -> Iterator[Cut]:
         yield _change(name, encrypted(number), towards_us=False, expected=expected)
         expected = _heard(7, F.TAMPERED, reason="it may as well be our data that did not decrypt", quiet=True)
         yield _change(name, encrypted(number), towards_us=False, expected=expected, uses=_WRITES)
+    expected = _heard(8, F.TAMPERED, reason="it may as well be our Finished that did not decrypt", quiet=True)
+    yield _change("our first data", encrypted(4), towards_us=False, expected=expected, uses=_WRITES)
 
 
 def _tampered_for_server(peer: str, version: TLSVersion) -> Iterator[Cut]:

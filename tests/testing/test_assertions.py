@@ -135,6 +135,13 @@ def test_a_fault_that_does_not_apply_is_an_error_of_a_public_name() -> None:
     assert pickle.loads(pickle.dumps(NotApplicableError)) is NotApplicableError
 
 
+def test_what_a_test_asserts_in_the_block_is_no_handshake_failure() -> None:
+    failed = AssertionError("the test's own")
+    failed.__context__ = ssl.SSLError(ssl.SSL_ERROR_SSL, "anything")
+    with pytest.raises(AssertionError, match="the test's own"), raises():
+        raise failed
+
+
 def test_raises_fails_where_nothing_was_raised() -> None:
     with (
         pytest.raises(AssertionError, match="nothing was raised; expected: step 6 SERVER_VERIFIES_CLIENT"),

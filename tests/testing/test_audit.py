@@ -10,6 +10,7 @@ import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -59,6 +60,50 @@ def untyped(value: object) -> Any:
 def row(report: AuditReport, fault: str) -> tuple[AuditOutcome, S | None, F | None]:
     found = next(result for result in report if result.fault.id == fault)
     return found.outcome, found.step, found.failure
+
+
+# --- what proves nothing ---
+
+
+@pytest.fixture
+def expired(tmp_path: Path) -> ssl.SSLContext:
+    """A server that asks for no client certificate, and whose own has expired."""
+    HOME.save_keystore(HOME.server("localhost", not_after=datetime.now(UTC) - timedelta(days=1)), tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    return context
+
+
+def test_a_server_that_the_client_of_the_audit_refuses_has_refused_nobody(expired: ssl.SSLContext) -> None:
+    report = audit(expired)
+    assert not NEEDS_NO_AUTHORITY & set(report.refused_faults.ids)
+    assert {row(report, fault)[0] for fault in NEEDS_NO_AUTHORITY} == {AuditOutcome.NOT_TRIED}
+    assert "the client of the audit came no further: step 4" in str(report)
+
+
+def test_nothing_is_mutual_where_nobody_could_be_tried(expired: ssl.SSLContext) -> None:
+    with pytest.raises(mtls.UsageError, match="could not be tried, so nothing is proved"):
+        assert_mutual(expired)
+
+
+def test_a_server_that_says_401_to_everybody_is_not_mutual_by_that() -> None:
+    class Denies(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Denies) as web:
+        web.socket = ONE_WAY.ssl_context().wrap_socket(web.socket, server_side=True)
+        thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            with pytest.raises(mtls.UsageError, match="refuses in HTTP; whether it lets a good peer in"):
+                assert_mutual(f"https://localhost:{web.server_port}/")
+        finally:
+            web.shutdown()
+            thread.join()
 
 
 # --- contexts ---

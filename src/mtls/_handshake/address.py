@@ -37,7 +37,7 @@ def peer_address(sock: socket.socket) -> str | None:
     """``host:port`` of the other end, ``None`` where the system has forgotten it."""
     try:
         return _written(sock.getpeername())
-    except OSError:
+    except Exception:  # noqa: BLE001 - of a family that nobody here knows; an address is no reason to fail
         return None
 
 
@@ -58,5 +58,5 @@ _WAYS = {
 def _written(address: Any) -> str | None:
     if isinstance(address, tuple):
         host, port = address[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
     return str(address or "") or None

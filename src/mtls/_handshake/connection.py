@@ -255,14 +255,20 @@ class Connection:
         """Whether the peer's hello has come, and was taken."""
         if self.settings.role is Role.SERVER:
             return real.cipher() is not None or real.shared_ciphers() is not None
-        return real.cipher() is not None or (self.log is not None and self.log.last_received is not None)
+        if self.log is None:
+            return real.cipher() is not None
+        # a session that is offered has a cipher of its own, before anything was said
+        return self.log.saw("ServerHello", Direction.RECEIVED) or self.log.saw("HelloRetryRequest", Direction.RECEIVED)
 
     def version(self, real: Any) -> str | None:
-        """The version that was negotiated; TLS 1.2 has no cipher to show in the middle of a handshake."""
+        """The version that was negotiated, ``None`` before it is; TLS 1.2 has no cipher to show in mid-handshake."""
+        heard = self.log
+        if heard is not None and self.settings.role is Role.CLIENT and not heard.saw("ServerHello", Direction.RECEIVED):
+            return None
         cipher = real.cipher()
         if cipher is not None:
             return str(cipher[1]).replace("TLSv", "TLS ")
-        tls13 = None if self.log is None else self.log.tls13
+        tls13 = None if heard is None else heard.tls13
         return None if tls13 is None else "TLS 1.3" if tls13 else "TLS 1.2"
 
     def _has_answered(self, log: HandshakeLog) -> bool:
@@ -276,13 +282,16 @@ class Connection:
 
         A server that resumes a session knows the client from it, and asks for nothing.
         """
-        if self.log is None or real.session_reused:
-            return Shown.NONE if self.settings.keystore is None else Shown.PERHAPS
-        if self.log.own_chain:
+        log, keystore = self.log, self.settings.keystore
+        if log is None or log.is_full:
+            return Shown.NONE if keystore is None else Shown.PERHAPS
+        if real.session_reused:
+            return Shown.NOT_ASKED if keystore is None else Shown.PERHAPS
+        if log.own_chain:
             return Shown.SENT
-        if self.log.authorities is None:
+        if log.authorities is None:
             return Shown.NOT_ASKED
-        return Shown.EMPTY
+        return Shown.NOT_YET if log.own_chain is None else Shown.EMPTY
 
     def _facts(self, real: Any) -> dict[str, Any]:
         """The fields of an error that do not depend on what went wrong."""
@@ -377,6 +386,8 @@ def reading_of(cause: BaseException) -> dict[str, Any]:
     if getattr(cause, "reason", None) == "UNEXPECTED_EOF_WHILE_READING":
         return {"transport": FailureReason.CLOSED}
     reason = getattr(cause, "reason", None)
+    if reason is None and isinstance(cause, ssl.SSLCertVerificationError):
+        reason = "CERTIFICATE_VERIFY_FAILED"  # made by hand, as older libraries do for a host name
     return {
         "reason": reason,
         "verify_code": getattr(cause, "verify_code", 0),

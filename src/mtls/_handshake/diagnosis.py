@@ -66,7 +66,7 @@ def diagnose(seen: Observation) -> Diagnosis:
         return _placed(rule, failure, Side.PEER, rule.evidence, alert)
     reason = "CERTIFICATE_VERIFY_FAILED" if seen.verify_code else seen.reason or ""
     own, failure = REASONS.get(reason, (ReasonKind.FORM, FailureReason.MALFORMED))
-    if seen.unnamed and not seen.listened:
+    if not reason and not seen.listened:
         own, failure = ReasonKind.UNNAMED, FailureReason.PEER_ERROR
     if own is ReasonKind.VERIFICATION:
         failure = VERIFY_CODES.get(seen.verify_code, failure)
@@ -75,13 +75,13 @@ def diagnose(seen: Observation) -> Diagnosis:
 
 
 def _alert(seen: Observation) -> str | None:
-    """The alert that the peer sent, by its registered name; ``None`` too for one that nobody registered."""
+    """The alert that the peer sent, by its registered name; ``None`` too for one that nobody registered.
+
+    Python has no name for some alerts, nor for the errors of other parts of OpenSSL: only who listened knows which.
+    """
     named = alert_of_reason(seen.reason)
-    if named is None and seen.unnamed:
-        if seen.listened:
-            return None if seen.alert is None else ALERT_NAMES.get(seen.alert)
-        if seen.role is not Role.SERVER and seen.progress in {Progress.NOTHING, Progress.UNKNOWN}:
-            return "no_application_protocol"  # the one that Python 3.11 to 3.13 has no name for, and stacks send
+    if named is None and seen.unnamed and seen.alert is not None:
+        return ALERT_NAMES.get(seen.alert)
     return named
 
 

@@ -89,12 +89,13 @@ class Serving:
     with, a context without a callback, keys and trust: after the handshake none of that is asked for.
     """
 
-    __slots__ = ("_quiet", "context", "listens")
+    __slots__ = ("_lock", "_quiet", "context", "listens")
 
     def __init__(self, context: _ssl._SSLContext, *, listens: bool) -> None:
         self.context = context
         self.listens = listens
         self._quiet: _ssl._SSLContext | None = None
+        self._lock = threading.Lock()
         if listens:
             context._msg_callback = listening.callback  # type: ignore[attr-defined] # not in typeshed
 
@@ -102,10 +103,12 @@ class Serving:
     def quiet(self) -> _ssl._SSLContext:
         """The context of connections whose handshake has ended; sessions belong to it."""
         if self._quiet is None:
-            quiet = _ssl._SSLContext(int(self.context.protocol))
-            quiet.check_hostname = False  # nothing is verified by it
-            quiet.verify_mode = self.context.verify_mode  # without it getpeercert() says nothing of the peer
-            self._quiet = quiet
+            with self._lock:  # of two, one would have the sessions that the other does not take
+                if self._quiet is None:
+                    quiet = _ssl._SSLContext(int(self.context.protocol))
+                    quiet.check_hostname = False  # nothing is verified by it
+                    quiet.verify_mode = self.context.verify_mode  # without it getpeercert() says nothing of the peer
+                    self._quiet = quiet
         return self._quiet
 
 

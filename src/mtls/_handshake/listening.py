@@ -15,6 +15,7 @@ from mtls._handshake.alerts import ALERT_NAMES
 from mtls._handshake.trace import Direction, TraceEvent
 
 _ALERT, _HANDSHAKE = 21, 22
+_FATAL = b"\x02"
 _TLS13 = 0x0304
 _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _CERTIFICATE_REQUEST = 1, 2, 11, 13
 _HELLOS = frozenset({_CLIENT_HELLO, _SERVER_HELLO})
@@ -70,6 +71,11 @@ class HandshakeLog(list[_Entry]):
         return tuple(_event(entry, start) for entry in self)
 
     @property
+    def is_full(self) -> bool:
+        """Whether messages were left out, so that what is not here may have been said all the same."""
+        return len(self) >= _MOST_EVENTS
+
+    @property
     def peer_chain(self) -> tuple[bytes, ...]:
         """The certificates of the peer as they were sent (DER, leaf first); empty where none came."""
         found = self._body(_CERTIFICATE, "read")
@@ -100,8 +106,9 @@ class HandshakeLog(list[_Entry]):
 
     @property
     def alert_received(self) -> int | None:
-        """The number of the alert of the peer that arrived last."""
-        return next((entry[3] for entry in reversed(self) if entry[0] == "read" and entry[2] == _ALERT), None)
+        """The number of the fatal alert with which the peer ended the handshake."""
+        last = next((entry for entry in reversed(self) if entry[0] == "read"), None)
+        return None if last is None or last[2] != _ALERT or last[4][:1] != _FATAL else last[3]
 
     def saw(self, name: str, direction: Direction) -> bool:
         """Whether a message of this name went this way."""

@@ -40,6 +40,7 @@ class Shown(enum.StrEnum):
     NONE = "we have none; whether the server asked is not known"
     PERHAPS = "we have one; whether it was sent is not known"
     NOT_ASKED = "the server did not ask for one"
+    NOT_YET = "the server asked, and it was not our turn to answer"
     EMPTY = "the server asked, and none was sent"
     SENT = "the server asked, and ours was sent"
 
@@ -111,10 +112,10 @@ ALERT_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         triggers=(A.REQUIRED,),
-        shown=frozenset({_C.NOT_ASKED}),
+        shown=frozenset({_C.NOT_ASKED, _C.NOT_YET}),
         step=None,
         failure=F.PEER_ERROR,
-        because="the server says that it got no certificate, and it had not asked for one",
+        because="the server says that it got no certificate, and ours was not due",
     ),
     Rule(
         triggers=(A.REQUIRED,),
@@ -188,6 +189,14 @@ ALERT_RULES: tuple[Rule, ...] = (
     ),
     Rule(
         triggers=(A.RECORD,),
+        role=_CLIENT,
+        progress=_BEFORE_CERTIFICATES,
+        step=None,
+        failure=F.PEER_ERROR,
+        because="the server says that it could not decrypt what we sent, and nothing encrypted was out",
+    ),
+    Rule(
+        triggers=(A.RECORD,),
         progress=_UNFINISHED,
         step=S.KEY_EXCHANGE,
         because="a record of the handshake did not decrypt: the two sides do not have the same keys, or it was changed",
@@ -229,6 +238,7 @@ ALERT_RULES: tuple[Rule, ...] = (
         triggers=(A.SIGNATURE,),
         role=_CLIENT,
         progress=frozenset({_P.CHAIN, _P.ANSWERED}),
+        shown=frozenset({_C.NONE, _C.EMPTY, _C.NOT_ASKED}),
         step=S.KEY_EXCHANGE,
         failure=F.TAMPERED,
         because="we signed nothing, so it was our Finished that did not fit",
@@ -594,7 +604,7 @@ SILENCE_RULES: tuple[Rule, ...] = (
         shown=frozenset({_C.NOT_ASKED}),
         tls13=False,
         step=S.APPLICATION_DATA,
-        because="the server asked for no certificate, and in TLS 1.2 its Finished is the last message",
+        because="the server asked for no certificate in the handshake, and in TLS 1.2 its Finished is the last message",
     ),
     Rule(
         triggers=_ENDED,

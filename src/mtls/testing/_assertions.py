@@ -109,6 +109,15 @@ def assert_mutual(target: Any, *, authority: Authority | None = None, timeout: f
     role = role_of(target, None)
     report = audit(target, role=role, authority=authority, timeout=timeout, faults=_BARE[role])
     report.raise_for_errors()
+    if report.untried_faults:
+        text = f"{report.target}: who shows no good certificate could not be tried, so nothing is proved\n{report}"
+        raise UsageError(text)
+    if report.good_peer is None and any(result.http_status is not None for result in report):
+        text = (
+            f"{report.target} finishes the handshake with everybody and refuses in HTTP; whether it lets a good peer "
+            "in is seen with authority= only; give it"
+        )
+        raise UsageError(text)
     if role is Role.CLIENT and report.shows_certificate is None:
         text = f"{report.target}: whether it has a certificate to show is seen with authority= only; give it"
         raise UsageError(text)

@@ -14,6 +14,7 @@ from mtls._credentials.truststore import Truststore
 from mtls._handshake.explain import explain, inside
 from mtls._handshake.loopback import Side, join
 from mtls._model import ChainRules, FailureReason, Role
+from mtls._model import Side as OwnSide
 from mtls._profile import ClientProfile, TLSProfile
 from mtls.authority import CertificateAuthority
 from mtls.errors import HandshakeError, UsageError
@@ -105,6 +106,13 @@ class ContextDriver:
         judge, culprit = (near, far) if self.role is Role.CLIENT else (far, near)
         if judge.error is None and judge.heard:
             return AuditResult(fault=fault, outcome=AuditOutcome.ACCEPTED)
+        found = None if culprit.error is None else explain(culprit.error)
+        if isinstance(found, HandshakeError) and (found.side, found.step) == (OwnSide.LOCAL, self.role.verified_at):
+            note = f"the {fault.culprit.value} of the audit came no further: {found}"
+            return AuditResult(fault=fault, outcome=AuditOutcome.NOT_TRIED, note=note)
+        if judge.error is None and culprit.error is None:
+            note = "neither side failed, and no data arrived"
+            return AuditResult(fault=fault, outcome=AuditOutcome.NOT_TRIED, note=note)
         return refused(fault, culprit.error, judge.error)
 
     def _join(self, other: TLSContext, scene: Scene | None) -> tuple[Side, Side]:

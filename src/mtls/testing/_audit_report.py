@@ -41,6 +41,8 @@ class AuditResult:
     step: HandshakeStep | None = None
     failure: FailureReason | None = None
     note: str = ""
+    http_status: int | None = None
+    """The status by which a server refused that had finished the handshake."""
 
     @property
     def where(self) -> str:

@@ -79,7 +79,8 @@ class ServerDriver:
             note = "" if verdict.status is None else f"it answered HTTP {verdict.status}"
             return AuditResult(fault=fault, outcome=AuditOutcome.ACCEPTED, note=note)
         if verdict.error is None:
-            return AuditResult(fault=fault, outcome=AuditOutcome.REFUSED, note=f"by HTTP {verdict.status}")
+            note = f"by HTTP {verdict.status}"
+            return AuditResult(fault=fault, outcome=AuditOutcome.REFUSED, note=note, http_status=verdict.status)
         return refused(fault, verdict.error)
 
     def _visit(self, context: ssl.SSLContext) -> _Verdict:
