@@ -7,6 +7,7 @@ Rule: a session uses the Python that nox itself runs on, so the same command tes
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,8 +70,15 @@ def _group(name: str) -> Sequence[str]:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the test suite, README and docs examples included, with branch coverage; arguments go on to pytest."""
+    """Run the test suite, README and docs examples included; arguments go on to pytest.
+
+    Branch coverage is measured on the newest Python: it says the same on each, and takes a quarter of the time.
+    """
     session.install(".", *_group("tests"))
+    running = session.python or f"{sys.version_info.major}.{sys.version_info.minor}"
+    if running != nox.project.python_versions(_PROJECT)[-1]:
+        session.run("pytest", "-n", "2", *session.posargs)
+        return
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-n", "2", *session.posargs)
     session.run("coverage", "combine", "--quiet")
