@@ -61,14 +61,14 @@ else:
             r"(abc|argparse|asyncio|collections|contextlib|cryptography|datetime|enum|functools|ipaddress)(\..+)?",
         ),
         (r"py:.*", r"(logging|os|pathlib|socket|ssl|threading|types|typing|typing_extensions|x509)(\..+)?"),
-        (r"py:.*", r"(requests|starlette)\.\w+\.\w+"),
+        (r"py:.*", r"(aiohttp|anyio|httpx|requests|starlette|trio|websockets)(\.\w+)+"),
         # the same as annotations write them after `from ... import`
         (
             r"py:(class|obj)",
             r"Certificate|CertificateRevocationList|CertificateSigningRequest|PrivateKeyTypes|SSLContext",
         ),
         (r"py:(class|obj)", r"Buffer|Callable|Iterable|Iterator|Mapping|NoReturn|Path|PathLike|Self|Sequence"),
-        (r"py:(class|obj)", r"HTTPConnection|Retry"),
+        (r"py:(class|obj)", r"HTTPConnection|Protocol|Retry|TLSStream"),
     ]
 
 html_theme = "furo"

@@ -42,7 +42,7 @@ class LateAlertSocket(socket.socket):
         super().__init__(*arguments, **options)
         self._peeked = b""
         self._tries = 0
-        self.last_words = b""
+        self.last_words: bytes = b""
         """What was still unread when a write failed, if nobody wanted to read it before."""
 
     def send(self, data: ReadableBuffer, flags: int = 0, /) -> int:

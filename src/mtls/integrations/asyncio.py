@@ -25,7 +25,7 @@ __all__ = ["connect_socket", "create_connection", "open_connection"]
 _LIMIT = 2**16
 """What asyncio buffers for a reader."""
 _OF_TLS = ("server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout")
-_Protocol = TypeVar("_Protocol", bound=asyncio.BaseProtocol)
+Protocol = TypeVar("Protocol", bound=asyncio.BaseProtocol)
 
 
 async def open_connection(
@@ -46,13 +46,13 @@ async def open_connection(
 
 
 async def create_connection(
-    protocol_factory: Callable[[], _Protocol],
+    protocol_factory: Callable[[], Protocol],
     host: str,
     port: int,
     *,
     ssl: ClientProfile | TLSContext,
     **options: Any,
-) -> tuple[asyncio.Transport, _Protocol]:
+) -> tuple[asyncio.Transport, Protocol]:
     """As :meth:`asyncio.loop.create_connection`, and a late refusal keeps its alert: it reaches ``connection_lost``.
 
     Takes and raises what :func:`open_connection` does.

@@ -33,7 +33,7 @@ async def open_ssl_over_tcp_stream(
     ssl_context: ClientProfile | TLSContext,
     https_compatible: bool = False,
     **options: Any,
-) -> trio.SSLStream[LateAlertStream]:
+) -> trio.SSLStream[Any]:
     """As :func:`trio.open_ssl_over_tcp_stream`, and a late refusal keeps its alert: it is the ``__cause__`` of the
     :class:`trio.BrokenResourceError` that ``send_all`` or ``receive_some`` raises.
 
