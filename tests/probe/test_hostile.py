@@ -100,7 +100,7 @@ CASES: dict[str, tuple[Callable[[socket.socket], object], F, S | None, str | Non
     "drips bytes of a record that never ends": (
         drip(b"\x16\x03\x03\x3f\xff\x02\x00\xff\xff", b"\0"), F.TIMED_OUT, S.SERVER_HELLO, "inferred",
     ),
-    "sends hello requests for ever": (drip(b"", HELLO_REQUEST), F.TIMED_OUT, None, "inferred"),
+    "sends hello requests for ever": (drip(b"", HELLO_REQUEST), F.TIMED_OUT, S.SERVER_HELLO, "inferred"),
     "sends garbage": (say(bytes(range(200, 256)) * 900), F.NOT_TLS, S.SERVER_HELLO, "observed"),
     "answers in plain HTTP": (say(b"HTTP/1.1 400 Bad Request\r\n\r\n"), F.NOT_TLS, S.SERVER_HELLO, "observed"),
     "closes at once": (lambda _: None, F.CLOSED, S.SERVER_HELLO, "inferred"),

@@ -517,7 +517,7 @@ SILENCE_RULES: tuple[Rule, ...] = (
         role=_CLIENT,
         progress=_NOTHING,
         step=S.SERVER_HELLO,
-        because="nothing came in answer to our ClientHello",
+        because="no ServerHello came in answer to our ClientHello",
     ),
     Rule(
         triggers=_SILENT,
