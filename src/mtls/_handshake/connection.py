@@ -38,6 +38,9 @@ _MOST_AUTHORITIES = 200
 """Names of CAs that are kept of a request; a server of a public service names about 150."""
 
 
+_SHOWED = {Shown.SENT: True, Shown.EMPTY: False, Shown.NOT_ASKED: False, Shown.NONE: False}
+
+
 class Traffic(NamedTuple):
     """What has gone over a connection since its handshake, when it fails."""
 
@@ -292,6 +295,10 @@ class Connection:
         if log.authorities is None:
             return Shown.NOT_ASKED
         return Shown.NOT_YET if log.own_chain is None else Shown.EMPTY
+
+    def showed_certificate(self, real: Any) -> bool | None:
+        """Whether a client showed one; ``None`` where that is not known."""
+        return _SHOWED.get(self._shown(real))
 
     def _facts(self, real: Any) -> dict[str, Any]:
         """The fields of an error that do not depend on what went wrong."""

@@ -16,7 +16,6 @@ from mtls._handshake.address import peer_address
 from mtls._handshake.connection import Connection
 from mtls._handshake.context import TLSContext
 from mtls._handshake.refusal_page import LOOKED_AT, refusal_in_response
-from mtls._handshake.rules import Shown
 from mtls._handshake.staging import leaf_der
 from mtls._model import Evidence, HandshakeStep, Phase, Role, Side
 from mtls.errors import HandshakeError
@@ -45,7 +44,6 @@ _CONTEXTS: tuple[Callable[[Any], Any], ...] = (
     lambda response: response._pool.conn_kw["ssl_context"],  # urllib3
     lambda response: response.raw._pool.conn_kw["ssl_context"],  # requests
 )
-_SENT = {Shown.SENT: True, Shown.EMPTY: False, Shown.NOT_ASKED: False, Shown.NONE: False}
 
 
 def is_response(held: object) -> bool:
@@ -109,7 +107,7 @@ def _showed(tls: Any, settings: Settings | None) -> bool | None:
         return None
     known: Connection = tls._mtls
     if tls._sslobj is not None:
-        return _SENT.get(known._shown(tls._sslobj))
+        return known.showed_certificate(tls._sslobj)
     if known.log is not None and known.log.own_chain:  # a closed socket no longer knows whether it resumed a session
         return True
     return None

@@ -15,7 +15,6 @@ from mtls._handshake.account import of_our_chain
 from mtls._handshake.connection import ATTACHED, names_the_cause
 from mtls._handshake.hostnames import asked_name
 from mtls._handshake.refusal_page import refusal_in_response
-from mtls._handshake.rules import Shown
 from mtls._handshake.trace import Direction
 from mtls._model import Evidence, FailureReason, HandshakeStep, Phase, Side, Verdict
 from mtls._profile import ClientProfile
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 _S = HandshakeStep
 _CHUNK = 65_536
 _WAITING = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_SHOWED = {Shown.SENT: True, Shown.EMPTY: False, Shown.NOT_ASKED: False, Shown.NONE: False}
 
 
 def probe(
@@ -192,7 +190,7 @@ class _Visit:
         settings, log = connection.settings, log_of(self._tls)
         if answer.status is None:
             return None
-        showed = _SHOWED.get(connection._shown(self._tls._sslobj))
+        showed = connection.showed_certificate(self._tls._sslobj)
         found = refusal_in_response(answer.status, answer.headers, answer.body, showed_certificate=showed)
         if found is None:
             return None
